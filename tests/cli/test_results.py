@@ -21,6 +21,7 @@ FIELDS = {
     "variant",
     "edit_source",
     "order_seed",
+    "edit_sample",
     "n_edits",
     "suite",
     "task",

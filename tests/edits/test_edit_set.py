@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,6 +23,56 @@ def test_shuffling_is_a_permutation_that_depends_on_the_seed_alone(count: int, s
     shuffled = ordered.shuffled(seed)
     assert shuffled == edits(count).shuffled(seed)
     assert sorted(shuffled, key=lambda edit: int(edit.id)) == list(ordered)
+
+
+@given(total=st.integers(1, 40), number=st.integers(0, 2**63 - 1), data=st.data())
+def test_a_sample_has_some_of_the_edits_in_their_order(total: int, number: int, data: st.DataObject):
+    count = data.draw(st.integers(1, total))
+    found = edits(total).sample(number, count)
+    assert len(found) == count
+    assert [edit for edit in edits(total) if edit in found] == list(found)
+    assert found == edits(total).sample(number, count)
+    assert set(found) <= set(edits(total).sample(number, data.draw(st.integers(count, total))))
+
+
+@given(order=st.permutations(range(12)), number=st.integers(0, 99))
+def test_a_sample_depends_neither_on_the_order_nor_on_the_other_fields(order: list[int], number: int):
+    ordered = edits(12)
+    other = EditSet("b", tuple(ordered[i].model_copy(update={"target_new": "other"}) for i in order))
+    assert {edit.id for edit in other.sample(number, 5)} == {edit.id for edit in ordered.sample(number, 5)}
+
+
+@given(number=st.integers(0, 10**6))
+def test_a_further_edit_takes_the_place_of_at_most_one(number: int):
+    before, after = (set(edits(total).sample(number, 7)) for total in (30, 31))
+    assert len(before - after) <= 1
+
+
+def test_all_edits_are_in_about_as_many_samples():
+    times = Counter(edit.id for number in range(1000) for edit in edits(20).sample(number, 5))
+    assert len(times) == 20
+    assert all(abs(n - 250) < 5 * 14 for n in times.values())  # 14 is the standard deviation
+
+
+def test_the_edits_of_a_sample_never_change():
+    # A fixed expectation: stored results name a sample by its number.
+    assert [edit.id for edit in edits(20).sample(0, 4)] == ["11", "12", "13", "18"]
+    assert [edit.id for edit in edits(20).sample(1, 4)] == ["2", "5", "13", "16"]
+
+
+@pytest.mark.parametrize(
+    ("number", "count", "problem"),
+    [
+        (-1, 2, "The sample -1 was requested"),
+        (2**63, 2, "64 bits"),
+        (True, 2, "`number`"),
+        (0, 0, "0 edits of 'test' were requested"),
+        (0, 9, "has 8 edits; 9 were requested"),
+    ],
+)
+def test_a_sample_that_cannot_be_taken_is_rejected(number: int, count: int, problem: str):
+    with pytest.raises(BadInputError, match=problem):
+        edits(8).sample(number, count)
 
 
 def test_the_order_for_a_seed_never_changes():

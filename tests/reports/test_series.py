@@ -5,6 +5,7 @@ import math
 import pytest
 
 from sequela.analysis import CheckedMeasurement
+from sequela.reports.captions import caption_of
 from sequela.reports.formatting import format_difference, format_number
 from sequela.reports.series import group_into_series
 from sequela.reports.summary import summarize
@@ -53,6 +54,22 @@ def test_curves_start_at_the_unedited_model_and_separate_shuffle_seeds() -> None
     assert series.baseline == ((5, 0.5),)
     assert series.seeds == 2
     assert series.share
+
+
+def test_curves_separate_samples_and_start_at_their_own_unedited_model() -> None:
+    of_edits = {"suite": "edit_quality", "task": "retention@n", "metric": "efficacy"}
+    before = [
+        measured(0, value, editor="none", edit_sample=i, **of_edits) for i, value in ((0, 0.1), (1, 0.3))
+    ]
+    after = [measured(5, 0.9, edit_sample=i, baseline=one.value, **of_edits) for i, one in enumerate(before)]
+    others = [measured(0, 0.5, editor="none"), *(measured(5, 0.4, edit_sample=i) for i in (0, 1))]
+    edits, benchmark = group_into_series([*before, *after, *others], SUITES)
+    assert [(one.edit_sample, one.points[0].value) for one in edits.curves] == [(0, 0.1), (1, 0.3)]
+    assert [(one.edit_sample, one.points[0].value) for one in benchmark.curves] == [(0, 0.5), (1, 0.5)]
+    assert edits.baseline == ((5, pytest.approx(0.2)),)
+    assert (edits.samples, edits.seeds) == (2, 1)
+    assert [row.edit_sample for row in number_rows([edits])] == [0, 0, 1, 1]
+    assert all(f"rome (sample {i}) 90.0 %" in caption_of(edits) for i in (0, 1))
 
 
 def test_success_and_retention_are_never_in_one_series() -> None:

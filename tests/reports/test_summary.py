@@ -84,7 +84,7 @@ def test_a_protocol_that_is_not_the_default_is_named() -> None:
 
 def test_each_rule_that_hides_a_score_is_explained_once() -> None:
     rule = SummaryCell(None, None, 4, "n/a (D6)", ("D6",))
-    row = SummaryRow("m", "rome", "builtin", 0, 1, (rule, rule))
+    row = SummaryRow("m", "rome", "builtin", None, 0, 1, (rule, rule))
     (line,) = footnotes(Summary((), (row, row)))
     assert line.startswith("n/a (D6), no headroom: the unedited model scores like guessing")
     assert "more items" in line

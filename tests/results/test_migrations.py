@@ -1,4 +1,4 @@
-"""Migrations of the results database, from a run that commit cac94d4 wrote with schema 6."""
+"""Migrations of the results database, from runs that earlier commits wrote (see `tests/old_formats`)."""
 
 from __future__ import annotations
 
@@ -15,17 +15,24 @@ from sqlalchemy import Connection, create_engine, inspect
 
 from sequela.core.errors import SequelaError
 from sequela.core.hashing import sha256_of_file
-from sequela.results import Measurement, open_store
+from sequela.results import CostRecord, Measurement, Query, open_store
 from sequela.results.earlier_schema import LAST_BEFORE_MIGRATIONS
 from sequela.results.migrations import migrate
 from sequela.results.schema import METADATA, SCHEMA_VERSION
+from support.results import KEY, edit_record, measurement
 
-OLD = Path(__file__).parents[1] / "old_formats" / "run_6"
+OLD_FORMATS = Path(__file__).parents[1] / "old_formats"
+OLD = OLD_FORMATS / "run_6"
 
 
 @pytest.fixture
 def old(tmp_path: Path) -> Path:
     return Path(shutil.copytree(OLD, tmp_path / "run"))
+
+
+@pytest.fixture
+def of_schema_7(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(OLD_FORMATS / "run_7", tmp_path / "run"))
 
 
 @pytest.fixture
@@ -95,7 +102,72 @@ def test_a_run_of_schema_6_is_read_without_writing_and_upgraded_by_a_run(old: Pa
     assert rows_of(path, "store") == [{"id": 1, "schema_version": SCHEMA_VERSION}]
 
 
-def test_the_upgraded_tables_are_those_of_the_schema(old: Path) -> None:
+def test_a_run_of_schema_7_has_no_samples_and_keeps_its_digests(of_schema_7: Path) -> None:
+    path = of_schema_7 / "results.sqlite"
+    tables = ("run", "evaluation", "measurement", "edit", "cost")
+    before, content = {name: rows_of(path, name) for name in tables}, path.read_bytes()
+    assert rows_of(path, "store") == [{"id": 1, "schema_version": 7}]
+    with open_store(of_schema_7) as store:
+        read = (store.evaluations(), store.measurements(), store.edit_records(), store.costs())
+        assert store.damage() == []
+    assert path.read_bytes() == content
+    assert {one.edit_sample for some in read[1:] for one in some} == {None}
+    with open_store(of_schema_7, create=True) as store:
+        assert (store.evaluations(), store.measurements(), store.edit_records(), store.costs()) == read
+        assert store.damage() == []
+    without_sample = [{"edit_sample": None, **row} for row in before["measurement"]]
+    assert rows_of(path, "measurement") == without_sample
+    assert {name: rows_of(path, name) for name in tables if name != "measurement"} == {
+        name: rows for name, rows in before.items() if name != "measurement"
+    }
+    assert rows_of(path, "store") == [{"id": 1, "schema_version": SCHEMA_VERSION}]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE measurement SET value = value + 1 WHERE id = (SELECT max(id) FROM measurement)",
+        "DELETE FROM measurement WHERE id = (SELECT max(id) FROM measurement)",
+    ],
+)
+def test_an_upgrade_does_not_vouch_for_rows_that_were_damaged_before(of_schema_7: Path, change: str) -> None:
+    with closing(sqlite3.connect(of_schema_7 / "results.sqlite")) as connection:
+        connection.execute(change)
+        connection.commit()
+    for create in (False, True):
+        with open_store(of_schema_7, create=create) as store:
+            (damage,) = store.damage()
+            assert "its measurements are not the ones that were written" in damage.sentence
+
+
+@pytest.mark.parametrize("sample", ["3", "NULL"])
+def test_a_changed_sample_is_damage(tmp_path: Path, sample: str) -> None:
+    with open_store(tmp_path / "run", create=True) as store:
+        store.write_evaluation(KEY, [measurement(edit_sample=None if sample == "3" else 3)], [])
+    with closing(sqlite3.connect(tmp_path / "run" / "results.sqlite")) as connection:
+        connection.execute(f"UPDATE measurement SET edit_sample = {sample}")
+        connection.commit()
+    with open_store(tmp_path / "run") as store:
+        assert len(store.damage()) == 1
+
+
+def test_samples_are_read_back(tmp_path: Path) -> None:
+    largest = 2**63 - 1
+    cost = CostRecord(step="edit", seconds=1.0, edit_sample=0)
+    with open_store(tmp_path / "run", create=True) as store:
+        store.write_evaluation(KEY, [measurement(edit_sample=largest), measurement("b")], [])
+        store.write_edit_records([edit_record(1, edit_sample=largest)])
+        store.write_cost(cost)
+    with open_store(tmp_path / "run") as store:
+        assert {one.task: one.edit_sample for one in store.measurements()} == {"mmlu": largest, "b": None}
+        assert [one.task for one in store.measurements(Query(edit_sample=largest))] == ["mmlu"]
+        assert [one.edit_sample for one in store.edit_records()] == [largest]
+        assert store.costs() == [cost]
+
+
+@pytest.mark.parametrize("name", ["run_6", "run_7"])
+def test_the_upgraded_tables_are_those_of_the_schema(name: str, tmp_path: Path) -> None:
+    old = Path(shutil.copytree(OLD_FORMATS / name, tmp_path / "run"))
     open_store(old, create=True).close()
     with create_engine(f"sqlite:///{old / 'results.sqlite'}").connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
@@ -108,7 +180,7 @@ def test_an_upgrade_that_fails_changes_nothing(old: Path) -> None:
         connection.execute("CREATE TABLE run (id INTEGER)")  # in the way of the migration
         connection.commit()
     content = path.read_bytes()
-    with pytest.raises(SequelaError, match="can't be upgraded to schema version 7"):
+    with pytest.raises(SequelaError, match="can't be upgraded to schema version 8"):
         open_store(old, create=True)
     assert path.read_bytes() == content
     with pytest.raises(SequelaError, match=r"results\.sqlite"):

@@ -18,11 +18,14 @@ import psycopg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import create_engine
+from sqlalchemy import MetaData, create_engine, make_url, text
 
+from sequela.core.descriptions import write_description
 from sequela.core.errors import BadInputError, IntegrityError, SequelaError
 from sequela.results import Comparison, CostRecord, ResultsStore, open_store, postgresql, runs_on_server
+from sequela.results.location import DatabaseReference
 from sequela.results.migrations import migrate
+from sequela.results.postgresql import without_secrets
 from sequela.results.schema import METADATA, SCHEMA_VERSION
 from support.interrupts import InterruptAt
 from support.postgresql import PASSWORD, Server
@@ -236,7 +239,7 @@ def test_tables_of_another_version_or_program(
         with pytest.raises(SequelaError, match="has schema version 99") as caught:
             open_store(tmp_path / "run", create=create)
         assert "newer version" in str(caught.value.hint)
-    execute(address, "UPDATE store SET schema_version = 7")
+    execute(address, f"UPDATE store SET schema_version = {SCHEMA_VERSION}")
     execute(address, "DELETE FROM run")
     (tmp_path / "run" / "items").mkdir()
     (tmp_path / "run" / "items" / "x.parquet").touch()
@@ -251,6 +254,41 @@ def test_migrations_lead_to_the_tables_of_the_schema(postgresql: Server) -> None
         options = {"compare_type": True, "compare_server_default": True}
         assert compare_metadata(MigrationContext.configure(connection, opts=options), METADATA) == []
     engine.dispose()
+
+
+def test_a_database_of_schema_7_is_upgraded(
+    postgresql: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its rows are those that commit ad80e74 wrote into SQLite, whose tables are the same."""
+    folder = Path(shutil.copytree(Path(__file__).parents[1] / "old_formats" / "run_7", tmp_path / "run"))
+    with open_store(folder) as store:
+        expected = (store.evaluations(), store.measurements(), store.edit_records(), store.costs())
+        run_id = store.run_id
+    address = postgresql.address(postgresql.new_database())
+    engine, old = create_engine(address), create_engine(f"sqlite:///{folder / 'results.sqlite'}")
+    with engine.begin() as connection, old.connect() as source:
+        migrate(connection, 0, 7)
+        tables = MetaData()
+        tables.reflect(connection)
+        for name in ("run", "evaluation", "measurement", "edit", "cost"):
+            rows = source.execute(text(f"SELECT * FROM {name}")).mappings()
+            connection.execute(tables.tables[name].insert(), [dict(row) for row in rows])
+    engine.dispose()
+    (folder / "results.sqlite").unlink()
+    public = str(without_secrets(make_url(address)))
+    write_description(folder / "database.json", DatabaseReference(address=public, run_id=run_id))
+
+    monkeypatch.setenv("SEQUELA_DATABASE", address)
+    with pytest.raises(SequelaError, match="schema version 7, an earlier one"):
+        open_store(folder)
+    for create in (True, False):
+        with open_store(folder, create=create) as store:
+            found = (store.evaluations(), store.measurements(), store.edit_records(), store.costs())
+            assert found == expected
+            assert store.damage() == []
+    execute(address, "UPDATE measurement SET edit_sample = 1")
+    with open_store(folder) as store:
+        assert len(store.damage()) == len(expected[0])
 
 
 def test_a_run_begun_by_several_processes_has_its_tables_once(

@@ -13,6 +13,7 @@ import pytest
 
 from sequela.core.errors import SequelaError
 from sequela.results import open_store, sqlite_database
+from sequela.results.schema import SCHEMA_VERSION
 from support.results import KEY, item, measurement
 
 ODD_NAMES = [
@@ -118,7 +119,7 @@ def test_a_file_with_several_runs_is_no_results_of_one(tmp_path: Path) -> None:
         open_store(tmp_path)
 
 
-@pytest.mark.parametrize("version", [3, 8, 99, "NULL", "'x'"])
+@pytest.mark.parametrize("version", [3, SCHEMA_VERSION + 1, 99, "NULL", "'x'"])
 def test_another_version_is_refused_in_words(tmp_path: Path, version: object) -> None:
     open_store(tmp_path, create=True).close()
     with closing(sqlite3.connect(tmp_path / "results.sqlite")) as connection:

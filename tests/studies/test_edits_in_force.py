@@ -12,6 +12,7 @@ from sequela.edits import Edit, Probe
 from sequela.reports import markdown_page, write_report
 from sequela.reports.report_data import read_report_data
 from sequela.results import (
+    EDIT_QUALITY,
     ItemRecord,
     KnownBefore,
     Manifest,
@@ -170,5 +171,5 @@ def test_relations_are_part_of_the_version_of_edit_quality(
         file = tmp_path / "facts.jsonl"
         file.write_text(edit.model_dump_json(), encoding="utf-8")
         study = make_study(edits={"source": "jsonl", "file": str(file)}, checkpoints=[0, 1])
-        versions.add(make_plan(study).edit_quality_version)
+        versions.add(make_plan(study).version_of(EDIT_QUALITY))
     assert len(versions) == 3

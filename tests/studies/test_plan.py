@@ -15,7 +15,7 @@ from sequela.edits import Edit
 from sequela.evaluation.edit_quality.answer_matching import MATCHING_VERSION
 from sequela.evaluation.edit_quality.probes import EditQualitySettings
 from sequela.inference import Engine
-from sequela.results import TaskResult
+from sequela.results import EDIT_QUALITY, TaskResult
 from sequela.studies import Study
 from sequela.studies.pieces import QUICK_TOKENS, pieces_of, suite_tokens
 from sequela.studies.plan import check_distinguishable, make_plan
@@ -38,6 +38,7 @@ def study(**changes: object) -> Study:
         ({}, 2 * (1 + 2), 2),
         ({"suites": []}, 1 * (1 + 2), 2),
         ({"order_seeds": [0, 1]}, 2 * (1 + 2 * 2), 2 * 2),
+        ({"edits": {"count": 4, "samples": [7]}, "order_seeds": [0, 1]}, 2 * (1 + 2 * 2), 2 * 2),
         ({"editors": ["rome", "ft-m"], "order_seeds": [0, 1, 2]}, 2 * (1 + 6 * 2), 6 * 2),
         ({"models": ["m", "n"], "editors": ["rome", "ft-m"]}, 2 * 2 * (1 + 2 * 2), 2 * 2 * 2),
         ({"checkpoints": [3]}, 2 * (1 + 1), 1),
@@ -134,7 +135,7 @@ def test_only_edits_that_now_count_as_unchanged_change_the_version_of_edit_quali
         edit = Edit(id="a", subject="France", prompt="{} has", target_new=new, target_true=true)
         (tmp_path / "facts.jsonl").write_text(edit.model_dump_json(), encoding="utf-8")
         edits = {"source": "jsonl", "file": str(tmp_path / "facts.jsonl")}
-        versions.append(make_plan(study(edits=edits, checkpoints=[0, 1])).edit_quality_version)
+        versions.append(make_plan(study(edits=edits, checkpoints=[0, 1])).version_of(EDIT_QUALITY))
     assert versions[0] == versions[1] != versions[2]
 
 
@@ -146,7 +147,7 @@ def test_only_questions_that_differ_in_punctuation_change_the_version_of_edit_qu
         lines = "".join(one.model_dump_json() + "\n" for one in edits)
         (tmp_path / "facts.jsonl").write_text(lines, encoding="utf-8")
         source = {"source": "jsonl", "file": str(tmp_path / "facts.jsonl")}
-        return make_plan(study(edits=source, checkpoints=[0, 2])).edit_quality_version
+        return make_plan(study(edits=source, checkpoints=[0, 2])).version_of(EDIT_QUALITY)
 
     assert version("{} has", "{} is") == version("{} has?", "{} is.") == version("{} has", "{} has")
     assert version("{} has", "{} has?") != version("{} has", "{} has")
@@ -154,7 +155,7 @@ def test_only_questions_that_differ_in_punctuation_change_the_version_of_edit_qu
 
 def test_only_texts_about_subjects_have_a_new_version_of_free_text() -> None:
     def version(text_tokens: int) -> str:
-        return make_plan(study(edit_quality={"text_tokens": text_tokens})).edit_quality_version
+        return make_plan(study(edit_quality={"text_tokens": text_tokens})).version_of(EDIT_QUALITY)
 
     settings = EditQualitySettings(text_tokens=20).model_dump(mode="json")
     assert version(20) != version(0)

@@ -34,5 +34,20 @@ def test_a_changed_entry_is_measured_again() -> None:
     assert changes(editors=ten) == ["editors: rome is changed; its results are measured again"]
 
 
+def test_another_sample_leaves_the_others() -> None:
+    def of_samples(before: object, after: object, count: int = 9) -> list[str]:
+        earlier = {"edits": {"source": "builtin", "count": 9, "samples": before}}
+        return describe_changes(earlier, {"edits": {"source": "builtin", "count": count, "samples": after}})
+
+    assert of_samples([0, 1], [0, 1, 2]) == ["edits.samples: 2 is new; the other results stay"]
+    assert of_samples([0, 1], [1]) == ["edits.samples: 0 is gone, with its results"]
+    assert of_samples([0, 1], [1, 0]) == []
+    (larger,) = of_samples([0], [0], count=10)
+    assert larger.startswith("edits: ")
+    assert larger.endswith("; everything is measured again")
+    (first,) = describe_changes({"edits": {"count": 9}}, {"edits": {"count": 9, "samples": [0]}})
+    assert first.endswith("; everything is measured again")
+
+
 def test_other_keys_concern_everything() -> None:
     assert changes(seed=1) == ["seed: 0 became 1; everything is measured again"]

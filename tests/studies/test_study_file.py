@@ -52,7 +52,11 @@ def test_a_study_round_trips(tmp_path: Path) -> None:
     ("text", "line", "expected"),
     [
         (ROME + "\nchekpoints: [1]\n", 5, ["'chekpoints'", "'checkpoints'", "Allowed: alarms, checkpoints"]),
-        (ROME + "edits:\n  sorce: a\n", 5, ["'edits.sorce'", "'source'", "Allowed: count, file, source."]),
+        (
+            ROME + "edits:\n  sorce: a\n",
+            5,
+            ["'edits.sorce'", "'source'", "Allowed: count, file, samples, source."],
+        ),
         (ROME + "statistics:\n  tokens: 3\n", 5, ["'statistics.tokens'", "'n_tokens'"]),
         (
             BASE + "editors:\n  - name: rome\n    setings: {v_lr: 1}\n",
@@ -143,11 +147,24 @@ def test_a_duplicate_key_is_rejected(key: str) -> None:
     assert error.startswith(f"my.yaml, line 4: the key {key!r} is already defined in line")
 
 
+@pytest.mark.parametrize("number", ["-1", str(2**63), str(2**64), "0.5", "a", "null", "[1]"])
+def test_the_number_of_a_sample_is_a_whole_number_of_64_bits_from_0(number: str) -> None:
+    assert "my.yaml, line 4: edits.samples.2: " in error_of(
+        ROME + f"edits: {{count: 30, samples: [1, {number}]}}\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("lines", "expected"),
     [
         ("order_seeds: [1, 1]", "order_seeds has duplicate entries"),
         ("checkpoints: [0]", "no checkpoint after an edit"),
+        ("edits: {count: 30, samples: [4, 2, 4]}", "line 4: edits.samples: has duplicate entries"),
+        ("edits: {samples: [0]}", "line 4: edits: `samples` needs `count`"),
+        ("edits:\n  count: 30\n  samples: []", "line 6: edits.samples: the list is empty"),
+        ("edits:\n  samples: [3]\n  count: 9999", "line 6: edits.count = 9999 needs 9999 edits"),
+        ("edits: {count: 329, samples: [0, 1]}", "line 4: edits.count = 329 is the number of all edits"),
+        ("edits: {count: 3, samples: [0]}\ncheckpoints: [0, 5]", "edits.count is 3"),
         ("edits: {count: 3}\ncheckpoints: [0, 5]", "checkpoint 5 needs 5 edits; edits.count is 3"),
         (
             "edits: {count: 3}",
@@ -309,6 +326,7 @@ def test_a_path_may_be_a_text_or_a_path_object(tmp_path: Path) -> None:
         "edit_quality: {max_neighborhood: true}",
         "statistics: {n_tokens: true}",
         "edits: {source: builtin, count: true}",
+        "edits: {count: 30, samples: [0, true]}",
         "suites: [{name: builtin, limit: true}]",
         "editors: [{name: rome, settings: {v_lr: true}}]",
     ],

@@ -22,13 +22,14 @@ ABILITY_SHARE = 0.5
 The share is the mean over benchmarks, each of which counts once, whichever of its parts were measured. The
 95 % interval of the share must be below the limit; otherwise there are too few items to say."""
 
-Checkpoint = tuple[str, str, str, str, int, int]
-"""Model, editor, variant, edit source, shuffle seed and number of edits."""
+Checkpoint = tuple[str, str, str, str, int | None, int, int]
+"""Model, editor, variant, edit source, sample of edits, shuffle seed and number of edits."""
 
 
 def checkpoint_of(one: Measurement) -> Checkpoint:
     """Returns the checkpoint at which a measurement was taken."""
-    return (one.model, one.editor, one.variant, one.edit_source, one.order_seed, one.n_edits)
+    trajectory = (one.model, one.editor, one.variant, one.edit_source, one.edit_sample, one.order_seed)
+    return (*trajectory, one.n_edits)
 
 
 @dataclass(frozen=True)
@@ -83,23 +84,24 @@ class Collapses:
         collapsed = {checkpoint[:-1] for checkpoint, reason in self.reasons.items() if reason}
         last = {checkpoint[:-1]: checkpoint for checkpoint in sorted(self.undecided, key=lambda one: one[-1])}
         return [
-            Unclear(model, editor, variant, seed, n_edits, self.undecided[checkpoint])
+            Unclear(model, editor, variant, seed, n_edits, self.undecided[checkpoint], sample)
             for trajectory, checkpoint in last.items()
             if trajectory not in collapsed
-            for model, editor, variant, _, seed, n_edits in (checkpoint,)
+            for model, editor, variant, _, sample, seed, n_edits in (checkpoint,)
         ]
 
     def first(self) -> list[Collapse]:
         """Returns the first collapsed checkpoint of each trajectory that has one."""
-        trajectories: dict[tuple[str, str, str, str, int], dict[int, str]] = defaultdict(dict)
-        for (model, editor, variant, source, seed, n_edits), reason in self.reasons.items():
-            trajectories[model, editor, variant, source, seed][n_edits] = reason
+        trajectories: dict[tuple[str, str, str, str, int | None, int], dict[int, str]] = defaultdict(dict)
+        for checkpoint, reason in self.reasons.items():
+            trajectories[checkpoint[:-1]][checkpoint[-1]] = reason
         found = []
-        for (model, editor, variant, _, seed), reasons in trajectories.items():
+        for (model, editor, variant, _, sample, seed), reasons in trajectories.items():
             collapsed = min((n for n, reason in reasons.items() if reason), default=None)
             if collapsed is not None:
                 healthy = max((n for n in reasons if n < collapsed), default=0)
-                found.append(Collapse(model, editor, variant, seed, healthy, collapsed, reasons[collapsed]))
+                reason = reasons[collapsed]
+                found.append(Collapse(model, editor, variant, seed, healthy, collapsed, reason, sample))
         return found
 
 
@@ -115,6 +117,7 @@ class Collapse:
         healthy: The number of edits at the last checkpoint before the collapse.
         collapsed: The number of edits at the first collapsed checkpoint.
         reason: The reason for calling the model collapsed.
+        edit_sample: The sample of edits; None if the study has no samples.
     """
 
     model: str
@@ -124,6 +127,7 @@ class Collapse:
     healthy: int
     collapsed: int
     reason: str
+    edit_sample: int | None = None
 
     @property
     def where(self) -> str:
@@ -144,6 +148,7 @@ class Unclear:
         order_seed: The shuffle seed.
         n_edits: The number of edits.
         ability: What is left of the ability.
+        edit_sample: The sample of edits; None if the study has no samples.
     """
 
     model: str
@@ -152,6 +157,7 @@ class Unclear:
     order_seed: int
     n_edits: int
     ability: RemainingAbility
+    edit_sample: int | None = None
 
 
 def _by_ability(ability: RemainingAbility | None) -> str | None:

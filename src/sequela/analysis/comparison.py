@@ -18,26 +18,28 @@ class Comparisons:
     """The unedited models' measurements, with which others are compared.
 
     Args:
-        unedited: The measurements by model and series.
+        unedited: The measurements by model, sample of edits and series.
     """
 
-    unedited: Mapping[tuple[str, Series], Measurement]
+    unedited: Mapping[tuple[str, int | None, Series], Measurement]
 
     @classmethod
     def among(cls, measurements: Iterable[Measurement]) -> Comparisons:
         """Returns the comparisons with the unedited models among a run's measurements."""
-        return cls({(one.model, one.series): one for one in measurements if one.editor == UNEDITED})
+        unedited = (one for one in measurements if one.editor == UNEDITED)
+        return cls({(one.model, one.edit_sample, one.series): one for one in unedited})
 
     def base_of(self, one: Measurement) -> Measurement | None:
         """Returns the unedited model's measurement in the same series.
 
         If it answered all items, its score over the answered ones is its score.
         """
-        found = self.unedited.get((one.model, one.series))
-        if found is None:
-            suite, task, metric, protocol = one.series
-            found = self.unedited.get((one.model, (suite, task, metric_of_all(metric), protocol)))
-        return found
+        suite, task, metric, protocol = one.series
+        for series in (one.series, (suite, task, metric_of_all(metric), protocol)):
+            for sample in (one.edit_sample, None):  # a benchmark of the unedited model belongs to no sample
+                if (found := self.unedited.get((one.model, sample, series))) is not None:
+                    return found
+        return None
 
     def of(self, one: Measurement) -> Comparison | None:
         """Returns the comparison of a measurement with the unedited model; None if it isn't known.

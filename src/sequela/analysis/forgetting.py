@@ -28,6 +28,7 @@ class ForgottenEdits:
         order_seed: The shuffle seed.
         n_edits: The number of edits at the last checkpoint.
         n_expressed: The number of edits that the model expresses by free decoding.
+        edit_sample: The sample of edits; None if the study has no samples.
     """
 
     model: str
@@ -36,6 +37,7 @@ class ForgottenEdits:
     order_seed: int
     n_edits: int
     n_expressed: int
+    edit_sample: int | None = None
 
 
 def mostly_forgotten(measurements: Iterable[Measurement], collapses: Collapses) -> list[ForgottenEdits]:
@@ -50,7 +52,15 @@ def mostly_forgotten(measurements: Iterable[Measurement], collapses: Collapses) 
     counted = [one for one in measurements if one.metric == EFFECTIVE_EDITS.name and one.value is not None]
     last = {checkpoint_of(one)[:-1]: one for one in sorted(counted, key=lambda one: one.n_edits)}
     return [
-        ForgottenEdits(one.model, one.editor, one.variant, one.order_seed, one.n_edits, round(one.value or 0))
+        ForgottenEdits(
+            one.model,
+            one.editor,
+            one.variant,
+            one.order_seed,
+            one.n_edits,
+            round(one.value or 0),
+            one.edit_sample,
+        )
         for one in last.values()
         if one.n_edits > 0
         and (one.value or 0) < MOSTLY_FORGOTTEN_SHARE * one.n_edits

@@ -42,11 +42,13 @@ def bisect(
             ]
         )
         return
+    sampled = any(one.edit_sample is not None for one in triggers)
     print_table(
         f"First edits that trigger {rule!r}",
         [
             "method",
             "model",
+            *(["sample"] if sampled else []),
             "seed",
             "edit",
             "before",
@@ -59,6 +61,7 @@ def bisect(
             [
                 one.label,
                 one.model,
+                *([one.edit_sample] if sampled else []),
                 one.order_seed,
                 _edit_of(one),
                 _number(one.before),

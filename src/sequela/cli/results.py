@@ -16,6 +16,10 @@ from sequela.core.errors import BadInputError, UnknownNameError
 
 if TYPE_CHECKING:
     from sequela.analysis import CheckedMeasurement
+    from sequela.results import Measurement
+
+_SAMPLE = ("sample",)
+"""The heading of the column that only results of studies with samples of edits have."""
 
 
 def results(
@@ -71,12 +75,17 @@ def results(
     if not every and not any(chosen.values()):
         print_summary(run)
         return
+    sampled = any(one.edit_sample is not None for one in checked)
     print_table(
         f"Measurements of {run}",
-        ["method", "seed", "edits", "suite", "task", "metric", "protocol", "value", "± se", "n", "unedited"],
+        [
+            *("method", *_SAMPLE[:sampled], "seed", "edits", "suite", "task", "metric", "protocol"),
+            *("value", "± se", "n", "unedited"),
+        ],
         (
             [
                 one.label,
+                *_sample(one, sampled),
                 one.order_seed,
                 one.n_edits,
                 one.suite,
@@ -130,12 +139,17 @@ def rescore(
         suites = [name for name in result.left if result.reasons[name] == reason]
         print_line(f"{', '.join(suites)}: {reason}.")
     if changed:
+        sampled = any(one.edit_sample is not None for _, one in changed)
         print_table(
             "Changed values",
-            ["method", "seed", "edits", "task", "metric", "protocol", "before", "after", "n"],
+            [
+                *("method", *_SAMPLE[:sampled], "seed", "edits", "task", "metric", "protocol"),
+                *("before", "after", "n"),
+            ],
             (
                 [
                     one.label,
+                    *_sample(one, sampled),
                     one.order_seed,
                     one.n_edits,
                     one.task,
@@ -173,6 +187,11 @@ def _check_known(chosen: Mapping[str, str | None], measured: Sequence[CheckedMea
         known = {str(getattr(one, field)) for one in measured}
         if name is not None and known and name not in known:
             raise UnknownNameError(field, name, known)
+
+
+def _sample(one: Measurement, sampled: bool) -> list[object]:
+    """Returns the cell with the sample of edits, if the table has one."""
+    return [] if not sampled else ["-" if one.edit_sample is None else one.edit_sample]
 
 
 def _shown(one: CheckedMeasurement) -> str:

@@ -108,6 +108,28 @@ class EditSet(Sequence[Edit]):
             hint=f"It has {len(self.edits)} edits; give an id or a number from 1.",
         )
 
+    def sample(self, number: int, count: int) -> EditSet:
+        """Returns a random sample of the edits without replacement, in their order.
+
+        Each sample ranks the edits by the hash of its number and the edit's id, and has the first `count` by
+        this rank. So it depends on no other sample, on no version of Python and not on the order of the
+        edits; a larger sample of the same number contains a smaller one; and an edit that is added to the
+        set changes it by at most one edit.
+
+        Args:
+            number: The number of the sample, from 0, which is the seed of its ranks.
+            count: The number of edits.
+
+        Raises:
+            BadInputError: There are fewer than `count` edits, or an argument is not a positive whole number.
+        """
+        if check_seed("number", number) < 0:
+            raise BadInputError(f"The sample {number} was requested; samples have numbers from 0.")
+        count = len(self.first(count))
+        ranks = sorted((hash_json(["sample of edits", number, edit.id]), edit.id) for edit in self.edits)
+        chosen = {edit_id for _, edit_id in ranks[:count]}
+        return replace(self, edits=tuple(edit for edit in self.edits if edit.id in chosen))
+
     def shuffled(self, order_seed: int) -> EditSet:
         """Returns the edits in another order, which depends only on the shuffle seed.
 

@@ -8,7 +8,7 @@ from collections import defaultdict
 from sequela.analysis import CheckedMeasurement
 from sequela.core.wording import number_of
 from sequela.reports.formatting import capitalized, format_difference, format_number
-from sequela.reports.series import MetricSeries
+from sequela.reports.series import Curve, MetricSeries
 from sequela.results import EDIT_QUALITY, Comparison
 
 
@@ -30,10 +30,9 @@ def caption_of(series: MetricSeries) -> str:
         last = curve.points[-1]
         if last.n_edits == 0:
             continue
-        seed = f" (seed {curve.order_seed})" if series.seeds > 1 else ""
         value = _number(last.value, series)
         ends.append(
-            f"{curve.label}{seed} {value}{_change(last, baseline, series)} "
+            f"{curve.label}{_order(curve, series)} {value}{_change(last, baseline, series)} "
             f"after {number_of('edit', last.n_edits)}"
         )
     if ends:
@@ -42,6 +41,16 @@ def caption_of(series: MetricSeries) -> str:
         checkpoints = [f"{one.label} after {number_of('edit', one.n_edits)}" for one in members]
         sentences.append(f"Not drawn, because {reason}: {', '.join(checkpoints)}.")
     return " ".join(sentences)
+
+
+def _order(curve: Curve, series: MetricSeries) -> str:
+    """Returns the sample and the shuffle seed of a curve, in parentheses, if the series has several."""
+    parts = []
+    if series.samples > 1:
+        parts.append(f"sample {curve.edit_sample}")
+    if series.seeds > 1:
+        parts.append(f"seed {curve.order_seed}")
+    return f" ({', '.join(parts)})" if parts else ""
 
 
 def basis_of_difference(one: CheckedMeasurement, series: MetricSeries) -> str:

@@ -59,8 +59,8 @@ class Stroke:
         return " ".join(str(length) for length in self.dashes)
 
 
-RetainedEdits = Mapping[tuple[str, str, int, int], float]
-"""The number of expressed edits by model, method label, shuffle seed and number of applied edits."""
+RetainedEdits = Mapping[tuple[str, str, int | None, int, int], float]
+"""The number of expressed edits by model, method label, sample, shuffle seed and number of applied edits."""
 
 
 def series_chart(
@@ -89,8 +89,10 @@ def series_chart(
     shapes = [SHAPES[index % len(SHAPES)] for index in range(len(names))]
     shape = alt.Shape("label:N", scale=alt.Scale(domain=names, range=shapes), legend=None)
     base = alt.Chart(alt.InlineData(rows)).encode(x=x)
+    sampled = any(curve.edit_sample is not None for curve in series.curves)
+    trajectory = ["order_seed:N", "edit_sample:N"] if sampled else "order_seed:N"
     lines = base.mark_line(strokeWidth=2, clip=True).encode(
-        y=y, color=color, strokeDash=dash, detail="order_seed:N", order="n_edits:Q"
+        y=y, color=color, strokeDash=dash, detail=trajectory, order="n_edits:Q"
     )
     bars = base.mark_rule(strokeWidth=1.5, opacity=0.6, clip=True).encode(
         y=_y_axis(series, "low"), y2=alt.Y2("high:Q"), color=color
@@ -103,6 +105,7 @@ def series_chart(
         alt.Tooltip("value:Q", title=series.metric.label, format=precise),
         alt.Tooltip("stderr:Q", title="standard error", format=precise),
         alt.Tooltip("n:Q", title="items"),
+        *([alt.Tooltip("edit_sample:N", title="sample")] if sampled else []),
         alt.Tooltip("order_seed:N", title="shuffle seed"),
     ]
     points = base.mark_point(filled=True, size=55, opacity=1).encode(
@@ -174,7 +177,7 @@ def _rows(series: MetricSeries, labels: Sequence[str], kept: RetainedEdits | Non
                 continue
             x: float | None = _with_offset(point.n_edits, known.get(curve.label, 0), len(labels), series)
             if kept is not None:
-                checkpoint = (series.model, curve.label, curve.order_seed, point.n_edits)
+                checkpoint = (series.model, curve.label, curve.edit_sample, curve.order_seed, point.n_edits)
                 x = 0.0 if point.n_edits == 0 else kept.get(checkpoint)
             if x is None:
                 continue
@@ -186,6 +189,7 @@ def _rows(series: MetricSeries, labels: Sequence[str], kept: RetainedEdits | Non
             rows.append(
                 {
                     "label": curve.label,
+                    **({} if curve.edit_sample is None else {"edit_sample": curve.edit_sample}),
                     "order_seed": curve.order_seed,
                     "x": x,
                     "n_edits": point.n_edits,

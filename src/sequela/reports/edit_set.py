@@ -36,7 +36,10 @@ SHARING = "key shared with another edit"
 
 @dataclass(frozen=True)
 class FindingRow:
-    """A finding about the edits; `models` names those whose tokenizer it depends on, if not all share it."""
+    """A finding about the edits, or about a sample of them.
+
+    `models` names those whose tokenizer it depends on, if not all share it.
+    """
 
     title: str
     count: int
@@ -45,6 +48,7 @@ class FindingRow:
     consequence: str
     examples: tuple[str, ...]
     models: str
+    edit_sample: int | None = None
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,7 @@ def finding_rows(manifest: Manifest) -> tuple[FindingRow, ...]:
             consequence=one.consequence,
             examples=one.examples,
             models="" if len(found) == n_models else ", ".join(found),
+            edit_sample=one.edit_sample,
         )
         for one, found in models.items()
     )
@@ -125,13 +130,18 @@ def split_table(
     return SplitTable(title, tuple(groups), tuple(rows))
 
 
-def sharing_ids(manifest: Manifest) -> frozenset[str]:
-    """Returns the ids of the edits whose key is also another's."""
+def sharing_ids(manifest: Manifest, edit_sample: int | None = None) -> frozenset[str]:
+    """Returns the ids of the edits whose key is also another's.
+
+    Args:
+        manifest: The manifest of the run.
+        edit_sample: The sample of edits; None if the study has none.
+    """
     return frozenset(
         id_
         for findings in manifest.edit_findings.values()
         for one in findings
-        if one.kind == SHARED_KEY
+        if one.kind == SHARED_KEY and one.edit_sample == edit_sample
         for id_ in one.edit_ids
     )
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
 from sequela.analysis import check_validity
 from sequela.core.visible_text import visible
-from sequela.reports.edit_set import finding_rows
+from sequela.reports.edit_set import FindingRow, finding_rows
 from sequela.reports.footnotes import footnotes
+from sequela.reports.sample_means import SampleMeansRow, sample_means
 from sequela.reports.summary import Summary, SummaryCell, summarize
 from sequela.reports.tables import invalid_score_rows, plugin_packages
 from sequela.reports.warnings import dropped_warnings, run_warnings
-from sequela.results import Manifest, in_study_order, open_store, read_manifest
+from sequela.results import Manifest, Suites, in_study_order, open_store, read_manifest
 
 
 def markdown_page(run_folder: Path) -> str:
@@ -38,17 +40,18 @@ def markdown_page(run_folder: Path) -> str:
     parts.append("Each cell has the value ± standard error (n). The first column is the unedited model.")
     summary = summarize(measurements, manifest.suites)
     parts.extend(_tables(summary))
+    parts.extend(_means(summary, manifest.suites))
     if notes_below := footnotes(summary):
         parts.append("\n".join(f"* {_safe(line)}" for line in notes_below))
     invalid = [
-        f"* {_safe(row.quantity)}, {_safe(row.label)} on {_safe(row.model)}, shuffle seed {row.order_seed}, "
+        f"* {_safe(row.quantity)}, {_safe(row.label)} on {_safe(row.model)}, {row.order}, "
         f"after {row.edits} edits: {_safe(row.reason)}"
         for row in invalid_score_rows(measurements, manifest.suites)
     ]
     if invalid:
         parts += ["## Invalid scores, shown as n/a", "\n".join(invalid)]
     findings = [
-        f"* {_safe(row.title)}: {row.count:,} of {row.of:,}{_of_models(row.models)}. {_safe(row.consequence)}"
+        f"* {_safe(row.title)}: {row.count:,} of {row.of:,}{_of_which(row)}. {_safe(row.consequence)}"
         for row in finding_rows(manifest)
     ]
     if findings:
@@ -60,8 +63,11 @@ def markdown_page(run_folder: Path) -> str:
     return visible("\n\n".join(parts) + "\n")
 
 
-def _of_models(models: str) -> str:
-    return f" ({_safe(models)})" if models else ""
+def _of_which(row: FindingRow) -> str:
+    """Returns the sample and the models of a finding in parentheses; empty if it concerns all."""
+    sample = [] if row.edit_sample is None else [f"sample {row.edit_sample}"]
+    parts = [*sample, *([_safe(row.models)] if row.models else [])]
+    return f" ({', '.join(parts)})" if parts else ""
 
 
 def _environment(manifest: Manifest) -> str:
@@ -96,6 +102,30 @@ def _tables(summary: Summary) -> Iterable[str]:
         for i, column in enumerate(summary.columns):
             cells = " | ".join(_cell(row.cells[i]) for row in rows)
             lines.append(f"| {_safe(column.title)} | {cells} |")
+        yield "\n".join(lines)
+
+
+def _means(summary: Summary, suites: Suites) -> Iterable[str]:
+    """Yields the means over samples, if there are several: a table for each method, of all checkpoints."""
+    methods: dict[tuple[str, str, str], list[SampleMeansRow]] = defaultdict(list)
+    for row in sample_means(summary, suites):
+        methods[(row.model, row.label, row.edit_source)].append(row)
+    for (model, label, source), rows in methods.items():
+        lines = [
+            f"## {_safe(label)} on {_safe(model)}, edits from {_safe(source)}, means over samples",
+            "",
+            "| after edits | " + " | ".join(str(row.n_edits) for row in rows) + " |",
+            "|---|" + "--:|" * len(rows),
+            "| samples (trajectories) | "
+            + " | ".join(f"{row.n_samples} ({row.n_trajectories})" for row in rows)
+            + " |",
+        ]
+        for i, column in enumerate(summary.columns):
+            lines.append(f"| {_safe(column.title)} | {' | '.join(row.cells[i] for row in rows)} |")
+        lines += [
+            "",
+            "Each cell has the mean over samples ± its standard error.",
+        ]
         yield "\n".join(lines)
 
 

@@ -16,6 +16,7 @@ from sequela.reports.edit_set import FindingRow, SplitTable, finding_rows, shari
 from sequela.reports.footnotes import footnotes
 from sequela.reports.formatting import capitalized
 from sequela.reports.retention_by_age import AgeTable, age_table
+from sequela.reports.sample_means import SampleMeansRow, sample_means
 from sequela.reports.series import MetricSeries, group_into_series, label_order
 from sequela.reports.summary import Summary, summarize
 from sequela.reports.tables import (
@@ -49,6 +50,7 @@ from sequela.results import (
     Suites,
     in_study_order,
     open_store,
+    order_label,
     protocol_info,
     read_manifest,
 )
@@ -120,6 +122,7 @@ class ReportData:
     warnings: tuple[str, ...]
     legend: tuple[tuple[str, Stroke], ...]
     summary: Summary
+    sample_means: tuple[SampleMeansRow, ...]
     footnotes: tuple[str, ...]
     invalid_scores: tuple[InvalidScoreRow, ...]
     edit_pairs: tuple[EditPair, ...]
@@ -171,6 +174,7 @@ def read_report_data(run_folder: Path) -> ReportData:
         ),
         legend=tuple(zip(labels, strokes_of(labels), strict=True)),
         summary=(summary := _last_checkpoints(summarize(measurements, suites))),
+        sample_means=sample_means(summary, suites),
         footnotes=tuple(footnotes(summary)),
         invalid_scores=tuple(invalid_score_rows(measurements, suites)),
         edit_pairs=tuple(
@@ -182,7 +186,8 @@ def read_report_data(run_folder: Path) -> ReportData:
         edit_splits=tuple(
             table
             for one in last
-            if (table := split_table(one.title, one.scored, sharing_ids(manifest), suites)) is not None
+            if (table := split_table(one.title, one.scored, sharing_ids(manifest, one.edit_sample), suites))
+            is not None
         ),
         trajectories=_trajectories(records, suites),
         final_answers=_final_answers(last),
@@ -271,16 +276,10 @@ def _items_that(problem: str, counted: Sequence[tuple[Measurement, int]], advice
 
 
 def _last_checkpoints(summary: Summary) -> Summary:
-    last: dict[tuple[str, str, str, int], int] = {}
+    last: dict[tuple[object, ...], int] = {}
     for row in summary.rows:
-        trajectory = (row.model, row.label, row.edit_source, row.order_seed)
-        last[trajectory] = max(last.get(trajectory, 0), row.n_edits)
-    rows = [
-        row
-        for row in summary.rows
-        if row.n_edits == last[(row.model, row.label, row.edit_source, row.order_seed)]
-    ]
-    return Summary(summary.columns, tuple(rows))
+        last[row.trajectory] = max(last.get(row.trajectory, 0), row.n_edits)
+    return Summary(summary.columns, tuple(row for row in summary.rows if row.n_edits == last[row.trajectory]))
 
 
 def _edit_pairs(
@@ -347,6 +346,7 @@ class _LastAnswers:
     """The items of a trajectory's last checkpoint: those of `retention@n`, and all scores of edits."""
 
     trajectory: str
+    edit_sample: int | None
     n_edits: int
     title: str
     items: tuple[ItemRecord, ...]
@@ -368,7 +368,8 @@ def _last_answers(store: ResultsStore) -> list[_LastAnswers]:
         measured = store.measurements(key=key)
         if items and measured:
             title = f"{_trajectory_title(measured[0])}, after {number_of('edit', key.n_edits)}"
-            answers.append(_LastAnswers(key.trajectory, key.n_edits, title, items, scored))
+            sample = measured[0].edit_sample
+            answers.append(_LastAnswers(key.trajectory, sample, key.n_edits, title, items, scored))
     return sorted(answers, key=lambda one: one.title)
 
 
@@ -390,7 +391,7 @@ def _vs_retained_edits(
 ) -> tuple[Figure, ...]:
     """Returns charts of abilities, safety and health against the number of edits still expressed."""
     kept = {
-        (one.model, one.label, one.order_seed, one.n_edits): one.value
+        (one.model, one.label, one.edit_sample, one.order_seed, one.n_edits): one.value
         for one in measurements
         if one.metric == EFFECTIVE_EDITS.name and one.value is not None
     }
@@ -406,8 +407,8 @@ def _vs_retained_edits(
 
 
 def _trajectory_title(labeled: EditRecord | Measurement) -> str:
-    label = labeled.label
-    return f"{label} on {labeled.model}, edits from {labeled.edit_source}, shuffle seed {labeled.order_seed}"
+    order = order_label(labeled.edit_sample, labeled.order_seed)
+    return f"{labeled.label} on {labeled.model}, edits from {labeled.edit_source}, {order}"
 
 
 def _meanings(measurements: Sequence[Measurement], suites: Suites) -> tuple[tuple[str, str], ...]:

@@ -21,6 +21,7 @@ class AgeRow:
 
     label: str
     model: str
+    edit_sample: int | None
     order_seed: int
     n_edits: int
     cells: tuple[str, ...]
@@ -63,13 +64,14 @@ def age_table(
         AgeRow(
             first.label,
             first.model,
+            first.edit_sample,
             first.order_seed,
             n_edits,
             tuple(_cell(groups.get(group, [])) for group in present),
         )
         for first, n_edits, groups in retained
     ]
-    rows.sort(key=lambda row: (row.model, row.label, row.order_seed))
+    rows.sort(key=lambda row: (row.model, row.label, row.edit_sample or 0, row.order_seed))
     return AgeTable(tuple(_name(group) for group in present), tuple(rows))
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sequela.analysis import CheckedMeasurement
 from sequela.results import UNEDITED, MetricInfo, Section, Suites, mean_and_stderr
+
+_Unedited = Mapping[int | None, CheckedMeasurement]
+"""A quantity on the unedited model, by sample of edits; under None if no edits take part in it."""
 
 
 @dataclass(frozen=True)
@@ -17,11 +20,13 @@ class Curve:
 
     Args:
         label: The label of the method, as in the legend.
+        edit_sample: The sample of edits; None if the study has no samples.
         order_seed: The shuffle seed.
         points: The measurements, ordered by the number of edits.
     """
 
     label: str
+    edit_sample: int | None
     order_seed: int
     points: tuple[CheckedMeasurement, ...]
 
@@ -72,6 +77,11 @@ class MetricSeries:
         return len({curve.order_seed for curve in self.curves})
 
     @property
+    def samples(self) -> int:
+        """The number of samples of edits; 1 if the study has none."""
+        return len({curve.edit_sample for curve in self.curves})
+
+    @property
     def undrawn(self) -> tuple[CheckedMeasurement, ...]:
         """The measurements that can't be drawn: invalid, without a value, or infinite."""
         return tuple(
@@ -90,18 +100,19 @@ def group_into_series(measurements: Iterable[CheckedMeasurement], suites: Suites
         suites: The run's suites, for titles, sections and metrics.
     """
     edited: dict[tuple[str, str, tuple[str, str, str, str]], list[CheckedMeasurement]] = defaultdict(list)
-    unedited: dict[tuple[str, tuple[str, str, str, str]], CheckedMeasurement] = {}
+    unedited: dict[tuple[str, tuple[str, str, str, str]], dict[int | None, CheckedMeasurement]]
+    unedited = defaultdict(dict)
     for one in measurements:
         if one.editor == UNEDITED:
-            unedited.setdefault((one.model, one.series), one)
+            unedited[(one.model, one.series)].setdefault(one.edit_sample, one)
         else:
             edited[(one.model, one.edit_source, one.series)].append(one)
     series_list = [
-        _series(members, unedited.get((model, series)), suites)
+        _series(members, unedited.get((model, series), {}), suites)
         for (model, _, series), members in edited.items()
     ]
     drawn = {(model, series) for model, _, series in edited}
-    series_list += [_series([], one, suites) for key, one in unedited.items() if key not in drawn]
+    series_list += [_series([], found, suites) for key, found in unedited.items() if key not in drawn]
     return series_list
 
 
@@ -111,20 +122,19 @@ def label_order(measurements: Iterable[CheckedMeasurement]) -> list[str]:
     return list(labels)
 
 
-def _series(
-    members: Sequence[CheckedMeasurement], unedited: CheckedMeasurement | None, suites: Suites
-) -> MetricSeries:
-    trajectories: dict[tuple[str, int], list[CheckedMeasurement]] = defaultdict(list)
+def _series(members: Sequence[CheckedMeasurement], unedited: _Unedited, suites: Suites) -> MetricSeries:
+    trajectories: dict[tuple[str, int | None, int], list[CheckedMeasurement]] = defaultdict(list)
     for one in members:
-        trajectories[(one.label, one.order_seed)].append(one)
+        trajectories[(one.label, one.edit_sample, one.order_seed)].append(one)
     curves = []
-    for (label, order_seed), points in trajectories.items():
-        if unedited is not None and all(point.n_edits > 0 for point in points):
-            points = [unedited, *points]
-        curves.append(Curve(label, order_seed, tuple(sorted(points, key=lambda point: point.n_edits))))
-    if unedited is not None and not members:
-        curves.append(Curve(unedited.label, unedited.order_seed, (unedited,)))
-    first = members[0] if members else unedited
+    for trajectory, points in trajectories.items():
+        start = unedited.get(trajectory[1]) or unedited.get(None)
+        if start is not None and all(point.n_edits > 0 for point in points):
+            points = [start, *points]
+        curves.append(Curve(*trajectory, tuple(sorted(points, key=lambda point: point.n_edits))))
+    if not members:
+        curves += [Curve(one.label, one.edit_sample, one.order_seed, (one,)) for one in unedited.values()]
+    first = next(iter([*members, *unedited.values()]), None)
     if first is None:
         raise ValueError("A series needs at least one measurement.")
     return MetricSeries(
@@ -142,14 +152,15 @@ def _series(
     )
 
 
-def _baseline(
-    members: Sequence[CheckedMeasurement], unedited: CheckedMeasurement | None
-) -> tuple[tuple[int, float], ...]:
+def _baseline(members: Sequence[CheckedMeasurement], unedited: _Unedited) -> tuple[tuple[int, float], ...]:
+    """Returns the unedited value for each number of edits: the mean over the trajectories' own edits."""
     values: dict[int, list[float]] = defaultdict(list)
     for one in members:
         if one.baseline is not None and math.isfinite(one.baseline):
             values[one.n_edits].append(one.baseline)
-    if not values and unedited is not None and unedited.raw_value is not None:
-        values[unedited.n_edits].append(unedited.raw_value)
+    if not values:
+        for one in unedited.values():
+            if one.raw_value is not None:
+                values[one.n_edits].append(one.raw_value)
     means = ((n_edits, mean_and_stderr(members)[0]) for n_edits, members in sorted(values.items()))
     return tuple((n_edits, mean) for n_edits, mean in means if mean is not None)

@@ -9,7 +9,15 @@ from dataclasses import dataclass
 
 from sequela.analysis import CheckedMeasurement
 from sequela.reports.formatting import NOT_SHOWN, format_with_error
-from sequela.results import ALARMS, EDIT_QUALITY, Suites, mean_and_stderr, protocol_info
+from sequela.results import (
+    ALARMS,
+    EDIT_QUALITY,
+    UNEDITED,
+    Suites,
+    mean_and_stderr,
+    order_label,
+    protocol_info,
+)
 from sequela.results.metrics import EDITED_NEIGHBORS, NEIGHBORHOOD, SUPERSEDED, metric_rank
 from sequela.results.protocols import AGREEMENT, FROM_EDITS, HITS, PROBABILITY, TEACHER_FORCED
 
@@ -21,6 +29,9 @@ CHANGED_CELL = "– (changed)"
 
 _NAMED_PROTOCOLS = frozenset(one.name for one in (TEACHER_FORCED, PROBABILITY, AGREEMENT, HITS))
 """The protocols of edit quality that a title names: those that are not the default, free decoding."""
+
+_Checkpoint = tuple[str, str, str, int | None, int, int]
+"""Model, label, edit source, sample of edits, shuffle seed and number of edits."""
 
 SEVERAL = f"{NOT_SHOWN} (several results)"
 """The text of a cell with several results of one task, which would belong to different edited models."""
@@ -74,9 +85,15 @@ class SummaryRow:
     model: str
     label: str
     edit_source: str
+    edit_sample: int | None
     order_seed: int
     n_edits: int
     cells: tuple[SummaryCell | None, ...]
+
+    @property
+    def trajectory(self) -> tuple[object, ...]:
+        """The trajectory: model, method, source, sample and shuffle seed."""
+        return (self.model, self.label, self.edit_source, self.edit_sample, self.order_seed)
 
 
 @dataclass(frozen=True)
@@ -88,34 +105,40 @@ class Summary:
 
     def trajectories(self) -> list[tuple[str, tuple[SummaryRow, ...]]]:
         """Returns a title and the rows of each trajectory, starting with the unedited model."""
-        unedited = {row.model: row for row in self.rows if row.n_edits == 0}
-        grouped: dict[tuple[str, str, str, int], list[SummaryRow]] = defaultdict(list)
+        unedited = {(row.model, row.edit_sample): row for row in self.rows if row.n_edits == 0}
+        grouped: dict[tuple[object, ...], list[SummaryRow]] = defaultdict(list)
         for row in self.rows:
             if row.n_edits > 0:
-                grouped[(row.model, row.label, row.edit_source, row.order_seed)].append(row)
+                grouped[row.trajectory].append(row)
         return [
             (
-                f"{label} on {model}, edits from {source}, shuffle seed {seed}",
-                (*([unedited[model]] if model in unedited else []), *rows),
+                f"{first.label} on {first.model}, edits from {first.edit_source}, "
+                f"{order_label(first.edit_sample, first.order_seed)}",
+                (*([unedited[at]] if (at := (first.model, first.edit_sample)) in unedited else []), *rows),
             )
-            for (model, label, source, seed), rows in grouped.items()
+            for first, *others in grouped.values()
+            for rows in ((first, *others),)
         ]
 
 
 def summarize(measurements: Sequence[CheckedMeasurement], suites: Suites) -> Summary:
     """Returns the headline numbers of all checkpoints.
 
-    The unedited model is in the first row, and edit quality in the first columns.
+    The unedited model is in the first row, and edit quality in the first columns. Of a study with samples, it
+    has a row for each, which repeats what belongs to no sample.
 
     Args:
         measurements: The measurements, in the order of `ResultsStore.measurements`.
         suites: The run's suites, for the titles of tasks.
     """
     columns = _columns(measurements, suites)
-    checkpoints: dict[tuple[str, str, str, int, int], list[CheckedMeasurement]] = defaultdict(list)
+    checkpoints: dict[_Checkpoint, list[CheckedMeasurement]] = defaultdict(list)
+    samples = dict.fromkeys(one.edit_sample for one in measurements if one.edit_sample is not None)
     for one in measurements:
-        label = one.label
-        checkpoints[(one.model, label, one.edit_source, one.order_seed, one.n_edits)].append(one)
+        everywhere = one.editor == UNEDITED and one.edit_sample is None and samples
+        for sample in samples if everywhere else (one.edit_sample,):
+            at = (one.model, one.label, one.edit_source, sample, one.order_seed, one.n_edits)
+            checkpoints[at].append(one)
     rows = [
         SummaryRow(*checkpoint, cells=tuple(_cell(members, column, suites) for column in columns))
         for checkpoint, members in checkpoints.items()

@@ -17,7 +17,16 @@ from sequela.reports.formatting import (
     format_seconds,
 )
 from sequela.reports.series import MetricSeries
-from sequela.results import CostRecord, EditRecord, ItemRecord, Plugin, Suites, mean_and_stderr, protocol_info
+from sequela.results import (
+    CostRecord,
+    EditRecord,
+    ItemRecord,
+    Plugin,
+    Suites,
+    mean_and_stderr,
+    order_label,
+    protocol_info,
+)
 from sequela.results.protocols import FROM_EDITS
 
 
@@ -28,6 +37,7 @@ class NumberRow:
     quantity: str
     protocol: str
     label: str
+    edit_sample: int | None
     order_seed: int
     n_edits: int
     value: str
@@ -49,9 +59,15 @@ class InvalidScoreRow:
     quantity: str
     label: str
     model: str
+    edit_sample: int | None
     order_seed: int
     edits: str
     reason: str
+
+    @property
+    def order(self) -> str:
+        """The sample and the shuffle seed, in words."""
+        return order_label(self.edit_sample, self.order_seed)
 
 
 @dataclass(frozen=True)
@@ -124,6 +140,7 @@ def number_rows(series_list: Iterable[MetricSeries]) -> list[NumberRow]:
                         quantity=f"{series.task_title}: {series.metric.label}",
                         protocol=protocol_info(series.protocol).label,
                         label=curve.label,
+                        edit_sample=curve.edit_sample,
                         order_seed=curve.order_seed,
                         n_edits=point.n_edits,
                         value=NOT_SHOWN if invalid else format_number(point.value, share, series.count),
@@ -159,16 +176,16 @@ def flag_notes(one: CheckedMeasurement) -> list[str]:
 
 def invalid_score_rows(measurements: Iterable[CheckedMeasurement], suites: Suites) -> list[InvalidScoreRow]:
     """Returns the invalid scores, grouped by quantity, method and reason."""
-    groups: dict[tuple[str, str, str, int, str], list[int]] = defaultdict(list)
+    groups: dict[tuple[str, str, str, int | None, int, str], list[int]] = defaultdict(list)
     for one in measurements:
         if one.invalid_because:
             metric, protocol = suites.metric_of(one).label, protocol_info(one.protocol).label
             quantity = f"{suites.title_of(one)}: {metric}, {protocol}"
-            label = one.label
-            groups[(one.model, quantity, label, one.order_seed, one.invalid_because)].append(one.n_edits)
+            order = (one.edit_sample, one.order_seed)
+            groups[(one.model, quantity, one.label, *order, one.invalid_because)].append(one.n_edits)
     return [
-        InvalidScoreRow(quantity, label, model, seed, ", ".join(map(str, sorted(edits))), reason)
-        for (model, quantity, label, seed, reason), edits in groups.items()
+        InvalidScoreRow(quantity, label, model, sample, seed, ", ".join(map(str, sorted(edits))), reason)
+        for (model, quantity, label, sample, seed, reason), edits in groups.items()
     ]
 
 

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from sequela.analysis import Collapse, Collapses, ForgottenEdits, Unclear, mostly_forgotten
-from sequela.results import EditRecord, Measurement, Suites, method_label
+from sequela.results import EditRecord, Measurement, Suites, method_label, order_label
 from sequela.results.metrics import SUPERSEDED
 
 NAMED = 3
@@ -80,4 +80,5 @@ def _few(n: int) -> str:
 
 
 def _describe_trajectory(one: Collapse | Unclear | ForgottenEdits | EditRecord) -> str:
-    return f"{method_label(one.editor, one.variant)} on {one.model} (shuffle seed {one.order_seed})"
+    order = order_label(one.edit_sample, one.order_seed)
+    return f"{method_label(one.editor, one.variant)} on {one.model} ({order})"

@@ -48,6 +48,7 @@ from .names import SUCCESS_AT_EDIT as SUCCESS_AT_EDIT
 from .names import SUCCESS_OF_APPLIED as SUCCESS_OF_APPLIED
 from .names import UNEDITED as UNEDITED
 from .names import method_label as method_label
+from .names import order_label as order_label
 from .protocols import ProtocolInfo as ProtocolInfo
 from .protocols import protocol_info as protocol_info
 from .query import Query as Query

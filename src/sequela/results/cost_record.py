@@ -19,6 +19,7 @@ class CostRecord(BaseModel):
         model: The base model's name; empty if there is none.
         editor: The method; empty for a step that belongs to no method.
         variant: The method's variant.
+        edit_sample: The sample of edits; None if the step belongs to none.
         n_edits: The checkpoint, if the step belongs to one.
         suite: The suite, for evaluations.
     """
@@ -33,6 +34,7 @@ class CostRecord(BaseModel):
     model: str = ""
     editor: str = ""
     variant: str = ""
+    edit_sample: int | None = Field(default=None, ge=0)
     n_edits: int | None = Field(default=None, ge=0)
     suite: str = ""
 

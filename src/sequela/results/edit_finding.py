@@ -19,6 +19,7 @@ class EditFinding(BaseModel):
         edit_ids: The ids of the edits concerned.
         consequence: What follows for measuring, in a sentence.
         examples: The first cases, in words.
+        edit_sample: The sample of edits that was examined; None if the study has no samples.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -30,3 +31,4 @@ class EditFinding(BaseModel):
     edit_ids: tuple[str, ...]
     consequence: str
     examples: tuple[str, ...] = ()
+    edit_sample: int | None = Field(default=None, ge=0)

@@ -65,6 +65,7 @@ class EditRecord(EditReport):
         variant: The method's variant; empty if it has none.
         edit_source: The source of the edit.
         order_seed: The shuffle seed.
+        edit_sample: The sample of edits; None if the study has no samples.
         position: The edit's position in the order, from 1.
         batch: The number of the edit's batch, from 1.
         prompt: The prompt, with the subject filled in.
@@ -81,6 +82,7 @@ class EditRecord(EditReport):
     variant: str = ""
     edit_source: str
     order_seed: int
+    edit_sample: int | None = Field(default=None, ge=0)
     position: int = Field(ge=1)
     batch: int = Field(ge=1)
     prompt: str

@@ -73,12 +73,12 @@ class Manifest(BaseModel):
         config: The study with all defaults filled in.
         given: The study as given, from which it can be reconstructed.
         model_hashes: The fingerprints of the base models, by name.
-        trajectory_keys: The keys of the trajectories, by model, method and shuffle seed. A key also covers
-            what the study only names: the content of presets and of the text of key statistics.
+        trajectory_keys: The keys of the trajectories, by model, method, sample and shuffle seed. A key also
+            covers what the study only names: the content of presets and of the text of key statistics.
         input_hashes: The hashes of what else determines results, by model, method and kind: trained networks,
             IKE's demonstrations, a model's end tokens.
-        edit_set_hashes: The content hashes of the edit sets, by source.
-        suite_versions: The versions of the suites, by name.
+        edit_set_hashes: The content hashes of the edit sets, by source and sample.
+        suite_versions: The versions of the suites, by name; those of edit quality, by sample too.
         suite_infos: The descriptions of the suites for reports, by name; None in runs of earlier versions.
         components: The package and version of each method, regularizer, suite, benchmark, edit source,
             metric, engine and model family, built-in ones included; empty in runs of earlier versions.

@@ -19,6 +19,8 @@ class Labels(BaseModel):
         variant: The method's variant, e.g. `r-rome`; empty if it has none.
         edit_source: The source of the edits.
         order_seed: The shuffle seed.
+        edit_sample: The sample of edits; None if the study has no samples, and for measurements of the
+            unedited model that no edits take part in.
         n_edits: The number of edits applied.
         edit_template: The template in which edits were given to the editor: `none` for plain prompts, `chat`
             for the model's chat template.
@@ -37,6 +39,7 @@ class Labels(BaseModel):
     variant: str = ""
     edit_source: str
     order_seed: int
+    edit_sample: int | None = Field(default=None, ge=0)
     n_edits: int = Field(ge=0)
     edit_template: str = "none"
     edit_template_args: dict[str, Any] = Field(default_factory=dict)

@@ -29,3 +29,9 @@ def method_label(editor: str, variant: str) -> str:
     if editor == UNEDITED:
         return "unedited"
     return f"{editor} ({variant})" if variant else editor
+
+
+def order_label(edit_sample: int | None, order_seed: int) -> str:
+    """Returns the words for a sample of edits and their order; a study may have no samples."""
+    order = f"shuffle seed {order_seed}"
+    return order if edit_sample is None else f"sample {edit_sample}, {order}"

@@ -19,6 +19,7 @@ class Query:
         variant: The method's variant.
         edit_source: The source of the edits.
         order_seed: The shuffle seed.
+        edit_sample: The sample of edits.
         n_edits: The checkpoint.
         suite: The suite.
         task: The task.
@@ -31,6 +32,7 @@ class Query:
     variant: str | None = None
     edit_source: str | None = None
     order_seed: int | None = None
+    edit_sample: int | None = None
     n_edits: int | None = None
     suite: str | None = None
     task: str | None = None
@@ -46,8 +48,8 @@ def matches(measurement: Measurement, query: Query) -> bool:
 def ordered(measurements: Iterable[Measurement]) -> list[Measurement]:
     """Returns measurements in an order that doesn't depend on the order in which evaluations finished.
 
-    They are sorted by model, edit source, editor (the unedited model first), variant, shuffle seed,
-    checkpoint and series.
+    They are sorted by model, edit source, editor (the unedited model first), variant, sample (what belongs to
+    none first), shuffle seed, checkpoint and series.
     """
     return sorted(measurements, key=_sort_key)
 
@@ -74,6 +76,7 @@ def _sort_key(measurement: Measurement) -> tuple[object, ...]:
         measurement.editor != UNEDITED,
         measurement.editor,
         measurement.variant,
+        -1 if measurement.edit_sample is None else measurement.edit_sample,
         measurement.order_seed,
         measurement.n_edits,
         measurement.series,

@@ -19,7 +19,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = 8
 """The schema version, increased whenever a table or a record changes: a migration in `migrations/versions`
 leads to it. Stores of a newer version, or of one older than `earlier_schema.OLDEST_READ`, can't be opened."""
 
@@ -95,6 +95,7 @@ MEASUREMENT = Table(
     Column("variant", String, nullable=False),
     Column("edit_source", String, nullable=False),
     Column("order_seed", WHOLE, nullable=False),
+    Column("edit_sample", WHOLE),
     Column("n_edits", WHOLE, nullable=False),
     Column("suite", String, nullable=False),
     Column("task", String, nullable=False),

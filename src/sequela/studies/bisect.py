@@ -35,6 +35,7 @@ class FirstTrigger:
     Args:
         model: The base model.
         label: The label of the method.
+        edit_sample: The sample of edits; None if the study has no samples.
         order_seed: The shuffle seed.
         rule: The health rule.
         edit: The edit (the last of its batch) after which the rule is triggered; None if it never is, and 0
@@ -49,6 +50,7 @@ class FirstTrigger:
 
     model: str
     label: str
+    edit_sample: int | None
     order_seed: int
     rule: str
     edit: int | None
@@ -174,6 +176,7 @@ class _Search:
         return FirstTrigger(
             model=self._trajectory.session.model.name,
             label=self._trajectory.label,
+            edit_sample=self._trajectory.edit_sample,
             order_seed=self._trajectory.order_seed,
             rule=self._rule.text,
             edit=first,

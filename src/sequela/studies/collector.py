@@ -20,12 +20,14 @@ from sequela.evaluation.monitors import health_results
 from sequela.results import (
     ALARMS,
     EDIT_QUALITY,
+    UNEDITED,
     CostRecord,
     EditRecord,
     EvaluationKey,
     ItemRecord,
     Labels,
     TaskResult,
+    order_label,
     with_dropped,
 )
 from sequela.scheduling import Outcome, Task
@@ -85,8 +87,10 @@ class Collector:
         if isinstance(result, LoadedModel):
             had_keys = bool(log.manifest.trajectory_keys)
             log.update(with_model(log.manifest, result, log.folder))
-            for one in result.findings:
-                log.progress.say(f"{log.plan.edits.name}: {one.sentence}")
+            for sample, findings in result.findings.items():
+                name = log.plan.edits.name if sample is None else f"{log.plan.edits.name}, sample {sample}"
+                for one in findings:
+                    log.progress.say(f"{name}: {one.sentence}")
             log.update(with_findings(log.manifest, result.name, result.findings))
             log.update(with_trajectories(log.manifest, result, log.folder))
             self._models[result.name] = _Model(result)
@@ -135,27 +139,31 @@ class Collector:
         model, plan = self._models[payload.model], self._log.plan
         measured = self._outputs.read_measured(address)
         results, items = measured.results, measured.items
-        version = plan.suite_versions()[payload.suite]
+        facts, baselines = model.facts.unedited, list(model.baselines.values())
         if payload.suite == EDIT_QUALITY:
-            items = tuple(with_known_before(items, known_before_all(items, plan.edits)))
+            sample = payload.edit_sample
+            facts, baselines = model.facts.unedited_quality[sample], [model.baselines[sample]]
+            items = tuple(with_known_before(items, known_before_all(items, plan.samples[sample])))
             results = tuple(task_results(items, is_unedited=True))
         key = EvaluationKey(
-            trajectory=model.facts.unedited_key,
+            trajectory=facts.key,
             n_edits=0,
             suite=payload.suite,
-            suite_version=version,
+            suite_version=plan.version_of(payload.suite, payload.edit_sample),
             model_hash=measured.model_hash,
         )
-        self._keep(key, model, model.facts.unedited, "unedited model", measured, results, items)
+        self._keep(key, model, facts.labels, "unedited model", measured, results, items)
         store = self._log.store
-        model.baseline.remember(store.measurements(key=key), store.items(key))
+        for baseline in baselines:
+            baseline.remember(store.measurements(key=key), store.items(key))
 
     def _collect_unedited_health(self, address: Address, model: _Model) -> None:
         health = self._outputs.read_health(address)
         model.health = health.metrics
         results = health_results(health.metrics)
         model.health_baseline = Baseline({one.series: one.value for one in results})
-        self._keep_health(model.facts.unedited_key, model.facts.unedited, health, results, model)
+        unedited = model.facts.unedited
+        self._keep_health(unedited.key, unedited.labels, health, results, model)
 
     def _collect_preparation(self, outcome: Outcome, payload: OfModel) -> None:
         facts = self._models[payload.model].first_trajectory(payload.method)
@@ -173,8 +181,8 @@ class Collector:
     def _collect_edits(self, address: Address, task: EditTask) -> None:
         facts, store = self._facts(task.to), self._log.store
         log, success = self._outputs.read_log(address)
-        edits = self._log.plan.edits.shuffled(task.to.order_seed)
-        known = self._models[task.to.model].baseline.known
+        edits = self._log.plan.samples[task.to.edit_sample].shuffled(task.to.order_seed)
+        known = self._models[task.to.model].baselines[task.to.edit_sample].known
         records = list(_records(facts, edits, log, with_known_before(success, known)))
         new = [one for one in records if one.position > task.start]
         if not {one.position for one in new} <= {one.position for one in store.edit_records(facts.key)}:
@@ -205,7 +213,7 @@ class Collector:
         if task.suite == EDIT_QUALITY:
             records = [one for one in store.edit_records(facts.key) if one.position <= at.n_edits]
             success = (item for one in records for item in one.success)
-            retention = with_known_before(items, model.baseline.known)
+            retention = with_known_before(items, model.baselines[at.edit_sample].known)
             dropped = {one.edit_id: one.dropped for one in records}
             items = tuple(with_dropped([*success, *retention], dropped))
             results = tuple(task_results(items, _notes_of(records)))
@@ -213,7 +221,7 @@ class Collector:
             trajectory=facts.key,
             n_edits=at.n_edits,
             suite=task.suite,
-            suite_version=self._log.plan.suite_versions()[task.suite],
+            suite_version=self._log.plan.version_of(task.suite, at.edit_sample),
             model_hash=measured.model_hash,
         )
         labels = facts.labels.model_copy(update={"n_edits": at.n_edits})
@@ -227,7 +235,7 @@ class Collector:
         unmonitored = sum(n > log.n_edits for n in plan.study.monitors_due(facts.batch_size))
         unmeasured = len(left) * (len(plan.suites) + 1) + unmonitored
         note = (
-            f"{to.model}, {facts.label}, shuffle seed {to.order_seed}: stopped after "
+            f"{to.model}, {facts.label}, {order_label(to.edit_sample, to.order_seed)}: stopped after "
             f"{number_of('edit', log.n_edits)}: {log.stopped}."
         )
         if left:
@@ -252,7 +260,7 @@ class Collector:
         log = self._log
         if log.store.has(key):
             return
-        log.store.write_evaluation(key, measurements(results, labels, model.baseline), items)
+        log.store.write_evaluation(key, measurements(results, labels, model.baseline_of(labels)), items)
         log.store.write_cost(_cost_of_measuring(key, labels, measured))
         if description := headline(results):
             log.progress.say(f"{log.label(labels.model, position, key.suite)}: {description}")
@@ -274,7 +282,7 @@ class Collector:
                 self._log.store.write_cost(_cost_of_measuring(key, labels, health))
 
     def _facts(self, at: Position) -> TrajectoryFacts:
-        return self._models[at.model].facts.trajectories[at.method, at.order_seed]
+        return self._models[at.model].facts.trajectories[at.trajectory]
 
 
 class _Model:
@@ -282,12 +290,16 @@ class _Model:
 
     def __init__(self, facts: LoadedModel) -> None:
         self.facts = facts
-        self.baseline = Baseline()
+        self.baselines: Mapping[int | None, Baseline] = {one: Baseline() for one in facts.unedited_quality}
         self.health: Mapping[str, float] = {}
         self.health_baseline = Baseline()
 
     def first_trajectory(self, method: int | None) -> TrajectoryFacts:
-        return next(facts for (number, _), facts in self.facts.trajectories.items() if number == method)
+        return next(facts for (number, *_), facts in self.facts.trajectories.items() if number == method)
+
+    def baseline_of(self, labels: Labels) -> Baseline:
+        """Returns what results are compared with; those of the unedited model are compared with nothing."""
+        return Baseline() if labels.editor == UNEDITED else self.baselines[labels.edit_sample]
 
 
 def _records(
@@ -311,6 +323,7 @@ def _records(
                 variant=labels.variant,
                 edit_source=labels.edit_source,
                 order_seed=labels.order_seed,
+                edit_sample=labels.edit_sample,
                 position=position,
                 batch=number,
                 prompt=edit.question,
@@ -341,6 +354,7 @@ def _cost_of_batch(batch: Batch, facts: TrajectoryFacts) -> CostRecord:
         units=len(batch.reports),
         peak_memory_bytes=batch.peak_memory_bytes,
         trajectory=facts.key,
+        edit_sample=facts.labels.edit_sample,
         n_edits=batch.n_edits,
         **_method(facts.labels),
     )
@@ -352,6 +366,7 @@ def _cost_of_measuring(key: EvaluationKey, labels: Labels, taken: Measured | Hea
         seconds=taken.seconds,
         peak_memory_bytes=taken.peak_memory_bytes,
         trajectory=key.trajectory,
+        edit_sample=labels.edit_sample,
         n_edits=key.n_edits,
         suite=key.suite,
         **_method(labels),

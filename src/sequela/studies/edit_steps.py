@@ -35,7 +35,7 @@ class EditSteps:
         self._bench = bench
         self._outputs = outputs
         self._task = task
-        self._trajectory = bench.trajectories[task.to.method, task.to.order_seed]
+        self._trajectory = bench.trajectories[task.to.trajectory]
         self._where = f"{bench.model.name}, {self._trajectory.label}"
         self._batches: list[Batch] = []
         self._health: list[Health] = []
@@ -59,7 +59,7 @@ class EditSteps:
             self._batches, self._health = list(log.batches), list(log.health)
             at = self._outputs.read_checkpoint(address, task.start, session.model, session.editor)
         at, stopped = self._advance(at, before)
-        output = self._bench.checkpoint_output(task.to.method, task.to.order_seed, task.to.n_edits)
+        output = self._bench.checkpoint_output(task.to)
         log = TrajectoryLog(
             n_edits=at.n_edits, batches=tuple(self._batches), health=tuple(self._health), stopped=stopped
         )

@@ -14,8 +14,10 @@ from sequela.editors.session import EditSession
 from sequela.evaluation.monitors import HealthMonitor
 from sequela.inference import Engine, open_engine
 from sequela.models import LanguageModel, load_model
+from sequela.results import EDIT_QUALITY
 from sequela.studies.plan import Plan
 from sequela.studies.task_keys import Output, TaskKeys
+from sequela.studies.tasks import Position, TrajectoryIndex
 from sequela.studies.trajectory import Trajectory
 
 
@@ -77,18 +79,31 @@ class ModelBench:
         """The monitor of the health of edited models."""
         return HealthMonitor(self.model, self.engine)
 
-    @cached_property
+    @property
     def keys(self) -> TaskKeys:
-        """The addresses of the outputs of the model's tasks."""
-        plan = self.plan
-        return TaskKeys(plan.study, self.model, self.routers, plan.edits, plan.edit_quality_version)
+        """The addresses of the outputs that don't depend on the edits, such as a benchmark's."""
+        return self.keys_of(self.plan.study.samples[0])
+
+    def keys_of(self, sample: int | None) -> TaskKeys:
+        """Returns the addresses of the outputs of the model's tasks about a sample of edits."""
+        return self._keys[sample]
 
     @cached_property
-    def trajectories(self) -> Mapping[tuple[int, int], Trajectory]:
-        """The trajectories by the position of their method and their shuffle seed."""
-        seeds = self.plan.study.order_seeds
+    def _keys(self) -> Mapping[int | None, TaskKeys]:
+        plan = self.plan
+        return {
+            sample: TaskKeys(
+                plan.study, self.model, self.routers, edits, plan.version_of(EDIT_QUALITY, sample)
+            )
+            for sample, edits in plan.samples.items()
+        }
+
+    @cached_property
+    def trajectories(self) -> Mapping[TrajectoryIndex, Trajectory]:
+        """The trajectories by the position of their method, their sample and their shuffle seed."""
+        orders = self.plan.study.orders
         found = iter(self.plan.trajectories(self.sessions))
-        return {(method, seed): next(found) for method in range(len(self.sessions)) for seed in seeds}
+        return {(method, *order): next(found) for method in range(len(self.sessions)) for order in orders}
 
     def inputs(self, method: int) -> Mapping[str, str]:
         """Returns the hashes of what a method has read besides the model and the edits; prepares the method.
@@ -99,9 +114,10 @@ class ModelBench:
         session = self.sessions[method]
         return dict(session.editor.inputs(session.model, session.start().state))
 
-    def checkpoint_output(self, method: int, order_seed: int, n_edits: int) -> Output:
+    def checkpoint_output(self, at: Position) -> Output:
         """Returns the output of the edits up to a checkpoint."""
-        trajectory = self.trajectories[method, order_seed]
-        edits = trajectory.edits[:n_edits]
+        trajectory = self.trajectories[at.trajectory]
+        edits = trajectory.edits[: at.n_edits]
         monitor = self.monitor.version if self.plan.study.alarms.every else ""
-        return self.keys.checkpoint(trajectory.session, edits, self.inputs(method), monitor)
+        keys = self.keys_of(at.edit_sample)
+        return keys.checkpoint(trajectory.session, edits, self.inputs(at.method), monitor)

@@ -17,7 +17,7 @@ from sequela.studies.model_bench import ModelBench
 from sequela.studies.peak_memory import peak_memory_bytes
 from sequela.studies.plugins import family_component, family_plugin
 from sequela.studies.task_keys import Output
-from sequela.studies.tasks import EditTask, MeasureTask, OfModel, Position, TaskKind
+from sequela.studies.tasks import EditTask, MeasureTask, OfModel, Position, TaskKind, TrajectoryIndex
 from sequela.studies.trajectory import Trajectory
 
 
@@ -39,6 +39,19 @@ class TrajectoryFacts:
 
 
 @dataclass(frozen=True)
+class UneditedFacts:
+    """The key and the labels of results of the unedited model.
+
+    Args:
+        key: The hash of the model and the edits, as the trajectory of its measurements.
+        labels: The labels.
+    """
+
+    key: str
+    labels: Labels
+
+
+@dataclass(frozen=True)
 class LoadedModel:
     """The result of loading a model.
 
@@ -49,11 +62,11 @@ class LoadedModel:
         end_tokens: The hash of its end tokens, which the fingerprint doesn't cover.
         component: Its family.
         plugins: The package of its family, if that isn't built in.
-        findings: The findings about the edits, by the model's tokenizer.
+        findings: The findings about the edits of each sample, by the model's tokenizer.
         monitor: The version of the health monitor; empty if the study measures no health.
-        unedited_key: The hash of the unedited model and the edits, as the trajectory of its measurements.
-        unedited: The labels of its measurements.
-        trajectories: The trajectories by the position of their method and their shuffle seed.
+        unedited: What results of the unedited model are labeled with, of benchmarks and health metrics.
+        unedited_quality: What its edit quality is labeled with, by sample; without samples, the same.
+        trajectories: The trajectories by the position of their method, their sample and their shuffle seed.
         tasks: The tasks of the model, but those that follow from the preparation of a method.
     """
 
@@ -63,11 +76,11 @@ class LoadedModel:
     end_tokens: str
     component: Component
     plugins: tuple[Plugin, ...]
-    findings: tuple[Finding, ...]
+    findings: Mapping[int | None, tuple[Finding, ...]]
     monitor: str
-    unedited_key: str
-    unedited: Labels
-    trajectories: Mapping[tuple[int, int], TrajectoryFacts]
+    unedited: UneditedFacts
+    unedited_quality: Mapping[int | None, UneditedFacts]
+    trajectories: Mapping[TrajectoryIndex, TrajectoryFacts]
     tasks: tuple[Task, ...]
 
 
@@ -103,7 +116,6 @@ class ModelTasks:
     def loaded(self) -> LoadedModel:
         """Returns what the main process needs to know of the model."""
         bench, plan = self._bench, self._plan
-        template = template_labels(bench.routers)
         return LoadedModel(
             name=self._name,
             fingerprint=bench.model.fingerprint,
@@ -111,21 +123,31 @@ class ModelTasks:
             end_tokens=hash_json(sorted(bench.model.end_ids)),
             component=family_component(bench.model.family),
             plugins=family_plugin(bench.model.family),
-            findings=plan.findings(bench.model),
+            findings={sample: plan.findings(bench.model, sample) for sample in plan.samples},
             monitor=bench.monitor.version if plan.study.alarms.every else "",
-            unedited_key=hash_json({"model": bench.model.fingerprint, "edits": plan.edits.content_hash}),
-            unedited=Labels(
-                model=self._name,
-                editor=UNEDITED,
-                variant="",
-                edit_source=plan.edits.name,
-                order_seed=plan.study.order_seeds[0],
-                n_edits=0,
-                **template,
-            ),
+            unedited=self._unedited_facts(None),
+            unedited_quality={sample: self._unedited_facts(sample) for sample in plan.samples},
             trajectories={at: _facts(one) for at, one in bench.trajectories.items()},
             tasks=tuple(self._unedited_tasks()),
         )
+
+    def _unedited_facts(self, sample: int | None) -> UneditedFacts:
+        """Returns the labels of the unedited model; None is the sample of what belongs to no sample."""
+        bench, plan = self._bench, self._plan
+        edits = plan.samples.get(sample)
+        content = {"model": bench.model.fingerprint, "edits": None if edits is None else edits.content_hash}
+        of_sample = {} if sample is None else {"edit_sample": sample}  # samples of few edits may be the same
+        labels = Labels(
+            model=self._name,
+            editor=UNEDITED,
+            variant="",
+            edit_source=plan.edits.name,
+            order_seed=plan.study.order_seeds[0],
+            edit_sample=sample,
+            n_edits=0,
+            **template_labels(bench.routers),
+        )
+        return UneditedFacts(hash_json({**content, **of_sample}), labels)
 
     def planned(self, method: int) -> PlannedMethod:
         """Returns the tasks of a method's trajectories.
@@ -134,8 +156,8 @@ class ModelTasks:
             method: The position of the method among the study's editors.
         """
         tasks: list[Task] = []
-        for seed in self._plan.study.order_seeds:
-            tasks += self._trajectory_tasks(method, seed)
+        for sample, seed in self._plan.study.orders:
+            tasks += self._trajectory_tasks(method, sample, seed)
         editor = self._bench.sessions[method].editor
         label = f"{self._name}, {method_label(editor.name, editor.variant)}"
         return PlannedMethod(label, self._bench.inputs(method), tuple(tasks))
@@ -163,26 +185,8 @@ class ModelTasks:
         yield from quick
         prepared = [self._preparation(method) for method in range(len(study.editors))]
         yield from prepared
-        n_edits = len(self._plan.edits)
-        asked = Task(
-            keys.unedited_answers().key,
-            TaskKind.ASK_UNEDITED.value,
-            self._label("unedited model", "reference answers"),
-            (self._load,),
-            (name,),
-            pieces.ANSWER_TOKENS * n_edits,
-            payload=OfModel(name),
-        )
-        yield asked
-        yield Task(
-            keys.unedited_quality().key,
-            TaskKind.MEASURE_UNEDITED.value,
-            self._label("unedited model", EDIT_QUALITY),
-            (self._load, asked.key),
-            (name,),
-            pieces.QUALITY_TOKENS * n_edits,
-            payload=OfModel(name, EDIT_QUALITY),
-        )
+        for sample in self._plan.samples:
+            yield from self._unedited_quality(sample)
         yield from (one for one in suites if one.weight > pieces.QUICK_TOKENS)
         if study.alarms.every:
             yield Task(
@@ -198,15 +202,42 @@ class ModelTasks:
             yield Task(
                 f"{preparation.key}, tasks",
                 TaskKind.PLAN_METHOD.value,
-                self._label(self._bench.trajectories[method, study.order_seeds[0]].label, "tasks"),
+                self._label(self._first_of(method).label, "tasks"),
                 (preparation.key,),
                 (name,),
                 0.0,
                 payload=OfModel(name, method=method),
             )
 
+    def _unedited_quality(self, sample: int | None) -> Iterator[Task]:
+        """Yields the tasks that ask the unedited model about the edits of a sample."""
+        name, keys, n_edits = self._name, self._bench.keys_of(sample), len(self._plan.samples[sample])
+        asked = Task(
+            keys.unedited_answers().key,
+            TaskKind.ASK_UNEDITED.value,
+            self._label("unedited model", "reference answers"),
+            (self._load,),
+            (name,),
+            pieces.ANSWER_TOKENS * n_edits,
+            payload=OfModel(name, edit_sample=sample),
+        )
+        yield asked
+        yield Task(
+            keys.unedited_quality().key,
+            TaskKind.MEASURE_UNEDITED.value,
+            self._label("unedited model", EDIT_QUALITY),
+            (self._load, asked.key),
+            (name,),
+            pieces.QUALITY_TOKENS * n_edits,
+            payload=OfModel(name, EDIT_QUALITY, edit_sample=sample),
+        )
+
+    def _first_of(self, method: int) -> Trajectory:
+        """Returns the first trajectory of a method."""
+        return next(one for (number, *_), one in self._bench.trajectories.items() if number == method)
+
     def _preparation(self, method: int) -> Task:
-        first = self._bench.trajectories[method, self._plan.study.order_seeds[0]]
+        first = self._first_of(method)
         return Task(
             f"prepare {first.key}",
             TaskKind.PREPARE.value,
@@ -217,14 +248,14 @@ class ModelTasks:
             payload=OfModel(self._name, method=method),
         )
 
-    def _trajectory_tasks(self, method: int, seed: int) -> Iterator[Task]:
-        trajectory = self._bench.trajectories[method, seed]
-        reference = self._bench.keys.unedited_answers().key
+    def _trajectory_tasks(self, method: int, sample: int | None, seed: int) -> Iterator[Task]:
+        trajectory = self._bench.trajectories[method, sample, seed]
+        reference = self._bench.keys_of(sample).unedited_answers().key
         place = self._place(trajectory)
         before = ""
         for start, stop in pairwise(self._plan.study.checkpoints):
-            at = Position(self._name, method, seed, stop)
-            made = self._bench.checkpoint_output(method, seed, stop)
+            at = Position(self._name, method, seed, stop, sample)
+            made = self._bench.checkpoint_output(at)
             yield Task(
                 made.key,
                 TaskKind.EDIT.value,
@@ -240,7 +271,7 @@ class ModelTasks:
             before = made.key
 
     def _measurements(self, trajectory: Trajectory, at: Position, made: Output) -> Iterator[Task]:
-        keys, place = self._bench.keys, self._place(trajectory)
+        keys, place = self._bench.keys_of(at.edit_sample), self._place(trajectory)
         count = number_of("edit", at.n_edits)
         reference = keys.unedited_answers().key
         yield Task(

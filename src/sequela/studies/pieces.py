@@ -80,22 +80,24 @@ def piece_of(task: Task) -> Piece | None:
 
 def pieces_of(plan: Plan) -> Iterator[Piece]:
     """Yields all pieces of a study."""
-    study, n_edits = plan.study, len(plan.edits)
+    study = plan.study
     for model in study.models:
         yield loading(model)
-        yield measuring(model, "answers", ANSWER_TOKENS * n_edits)
-        yield from _measuring(plan, model, n_edits)
+        for edits in plan.samples.values():
+            yield measuring(model, "answers", ANSWER_TOKENS * len(edits))
+            yield measuring(model, EDIT_QUALITY, QUALITY_TOKENS * len(edits))
+        yield from _measuring_suites(plan, model)
         if study.alarms.every:
             yield measuring(model, "health", ALARM_TOKENS)
         for method in range(len(plan.editors)):
             yield preparing(model, method)
-            for _ in study.order_seeds:
+            for _ in study.orders:
                 for start, stop in pairwise(study.checkpoints):
                     yield editing(model, method, stop - start)
-                    yield from _measuring(plan, model, stop)
+                    yield measuring(model, EDIT_QUALITY, QUALITY_TOKENS * stop)
+                    yield from _measuring_suites(plan, model)
 
 
-def _measuring(plan: Plan, model: str, n_edits: int) -> Iterator[Piece]:
-    yield measuring(model, EDIT_QUALITY, QUALITY_TOKENS * n_edits)
+def _measuring_suites(plan: Plan, model: str) -> Iterator[Piece]:
     for suite in plan.suites:
         yield measuring(model, suite.name, suite_tokens(suite))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -21,6 +21,7 @@ from sequela.inference.registry import ENGINE_REGISTRY
 from sequela.models import LanguageModel
 from sequela.results import EDIT_QUALITY, SuiteInfo
 from sequela.results.suite_info import edit_quality_info
+from sequela.studies.edit_samples import SamplesOfEdits, edits_of_study, samples_of
 from sequela.studies.study import EditorChoice, Study
 from sequela.studies.text_rules import text_rules
 from sequela.studies.trajectory import Trajectory
@@ -32,7 +33,8 @@ class Plan:
 
     Args:
         study: The study.
-        edits: The edits in the order of the source; each shuffle seed permutes these.
+        edits: The edits in the order of the source; those of all samples if the study has samples. Each
+            shuffle seed permutes the edits of a sample.
         editors: The methods, as specified in the study and as editors.
         suites: The suites that are run in addition to edit quality.
     """
@@ -47,20 +49,37 @@ class Plan:
         """The number of evaluations; an evaluation is one suite at one checkpoint."""
         per_checkpoint = len(self.suites) + 1
         edited = len([n for n in self.study.checkpoints if n > 0])
-        trajectories = len(self.editors) * len(self.study.order_seeds)
+        trajectories = len(self.editors) * len(self.study.orders)
         alarms = sum(len(self.study.monitors_due(choice.batch_size)) for choice, _ in self.editors)
-        readings = alarms * len(self.study.order_seeds) + bool(self.study.alarms.every)
-        return len(self.study.models) * (per_checkpoint * (1 + trajectories * edited) + readings)
+        readings = alarms * len(self.study.orders) + bool(self.study.alarms.every)
+        unedited = len(self.suites) + len(self.samples)  # edit quality is measured for each sample
+        return len(self.study.models) * (unedited + per_checkpoint * trajectories * edited + readings)
+
+    @cached_property
+    def samples(self) -> SamplesOfEdits:
+        """The edits of each sample, in the order of the source; of a study without samples, under None."""
+        return samples_of(self.edits, self.study.edits)
 
     def suite(self, name: str) -> Suite:
         """Returns the suite of a name."""
         return next(suite for suite in self.suites if suite.name == name)
 
     def suite_versions(self) -> dict[str, str]:
-        """Returns the version of each suite, including edit quality."""
+        """Returns the version of each suite, including edit quality; of that, one for each sample."""
         versions = {suite.name: suite.version for suite in self.suites}
-        versions[EDIT_QUALITY] = self.edit_quality_version
+        for sample in self.samples:
+            name = EDIT_QUALITY if sample is None else f"{EDIT_QUALITY}, sample {sample}"
+            versions[name] = self._edit_quality_versions[sample]
         return versions
+
+    def version_of(self, suite: str, sample: int | None = None) -> str:
+        """Returns the version of a suite; that of edit quality depends on the edits.
+
+        Args:
+            suite: The suite.
+            sample: The sample of edits; None if the study has none.
+        """
+        return self._edit_quality_versions[sample] if suite == EDIT_QUALITY else self.suite(suite).version
 
     def suite_infos(self) -> dict[str, SuiteInfo]:
         """Returns the description of each suite, and of edit quality if packages add metrics to it."""
@@ -69,8 +88,10 @@ class Plan:
         return {**infos, EDIT_QUALITY: edit_quality_info(further)} if further else infos
 
     @cached_property
-    def edit_quality_version(self) -> str:
-        """The version of this study's edit-quality suite."""
+    def _edit_quality_versions(self) -> Mapping[int | None, str]:
+        return {sample: self._edit_quality_version(edits) for sample, edits in self.samples.items()}
+
+    def _edit_quality_version(self, edits: EditSet) -> str:
         settings = self.study.edit_quality
         content: dict[str, object] = {
             "probes": 4,
@@ -78,14 +99,14 @@ class Plan:
             "matching": MATCHING_VERSION,
             "settings": settings.model_dump(mode="json"),
         }
-        relations = [edit.relation for edit in self.edits]
+        relations = [edit.relation for edit in edits]
         if any(relations):  # they determine which edits ask the same question
             content["relations"] = relations
-        if any(e.target_true and same_answer_by_spelling(e.target_new, e.target_true) for e in self.edits):
+        if any(e.target_true and same_answer_by_spelling(e.target_new, e.target_true) for e in edits):
             content["answers"] = 2  # such edits count as unchanged
-        if punctuation_matters(self.edits):
+        if punctuation_matters(edits):
             content["questions"] = 2  # such edits supersede each other
-        if (rules := text_rules(self.edits)) > 1:
+        if (rules := text_rules(edits)) > 1:
             content["texts"] = rules
         if settings.text_tokens:
             content["free_text"] = 2  # a text that was not completed has no value
@@ -119,24 +140,37 @@ class Plan:
         return sessions
 
     def trajectories(self, sessions: Sequence[EditSession]) -> list[Trajectory]:
-        """Returns the trajectories of a model, by method and then by shuffle seed.
+        """Returns the trajectories of a model, by method, sample and shuffle seed.
 
         Args:
             sessions: The model's sessions, as `sessions` returns them.
         """
-        study, rules = self.study, text_rules(self.edits)
+        study = self.study
+        rules = {sample: text_rules(edits) for sample, edits in self.samples.items()}
         asking = [(session, chat_templates(session.model, study.asking_template)) for session in sessions]
         return [
-            Trajectory(session, self.edits.shuffled(order_seed), order_seed, template_labels(asked), rules)
+            Trajectory(
+                session,
+                self.samples[sample].shuffled(order_seed),
+                order_seed,
+                template_labels(asked),
+                rules[sample],
+                sample,
+            )
             for session, asked in asking
-            for order_seed in study.order_seeds
+            for sample, order_seed in study.orders
         ]
 
-    def findings(self, model: LanguageModel) -> tuple[Finding, ...]:
-        """Returns what limits the scores of the edits, by a model's tokenizer and the study's settings."""
+    def findings(self, model: LanguageModel, sample: int | None = None) -> tuple[Finding, ...]:
+        """Returns what limits the scores of the edits, by a model's tokenizer and the study's settings.
+
+        Args:
+            model: The model.
+            sample: The sample of edits; None if the study has none.
+        """
         settings = self.study.edit_quality
         return check_edits(
-            self.edits,
+            self.samples[sample],
             model.tokenizer,
             context_length=model.context_length,
             max_new_tokens=settings.max_new_tokens,
@@ -164,7 +198,8 @@ def make_plan(study: Study) -> Plan:
     ENGINE_REGISTRY.get(study.engine)
     study.edit_quality.further_metrics()
     count = study.edits.count or study.n_edits
-    edits = load_edits(study.edits.source, study.edits.path, count)
+    source = load_edits(study.edits.source, study.edits.path)
+    edits = edits_of_study(source, study.edits, count)
     editors = tuple((choice, create_editor(choice.name, choice.settings)) for choice in study.editors)
     for choice, editor in editors:
         editor.info.check_batch_size(choice.batch_size)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from sequela.core.errors import SequelaError
 from sequela.core.precision import Precision
 from sequela.edits import Finding
 from sequela.models.loading import choose_device
-from sequela.results import EditFinding, EvaluationKey, Manifest, collect_environment
+from sequela.results import EditFinding, EvaluationKey, Manifest, collect_environment, order_label
 from sequela.studies.model_tasks import LoadedModel, PlannedMethod, TrajectoryFacts
 from sequela.studies.plan import Plan
 from sequela.studies.plugins import (
@@ -50,12 +50,19 @@ def open_manifest(
         environment=collect_environment(str(choose_device(plan.study.device)), str(precision)),
         config=config,
         given=plan.study.model_dump(mode="json"),
-        edit_set_hashes={plan.edits.name: plan.edits.content_hash},
+        edit_set_hashes={
+            plan.edits.name if sample is None else f"{plan.edits.name}, sample {sample}": edits.content_hash
+            for sample, edits in plan.samples.items()
+        },
         suite_versions=plan.suite_versions(),
         suite_infos=plan.suite_infos(),
         components=components_of(plan.study),
         plugins=plugins_of(plan.study),
-        seeds={"order": list(plan.study.order_seeds), "editors": [plan.study.seed]},
+        seeds={
+            **({"edit_samples": list(plan.study.edits.samples)} if plan.study.edits.samples else {}),
+            "order": list(plan.study.order_seeds),
+            "editors": [plan.study.seed],
+        },
         command=command,
         notes=tuple(plan.notes()),
     )
@@ -115,15 +122,21 @@ def with_model(manifest: Manifest, model: LoadedModel, folder: Path) -> Manifest
     return manifest.with_components([model.component]).with_plugins(model.plugins)
 
 
-def with_findings(manifest: Manifest, name: str, findings: Sequence[Finding]) -> Manifest:
+def with_findings(
+    manifest: Manifest, name: str, findings: Mapping[int | None, Sequence[Finding]]
+) -> Manifest:
     """Returns the manifest with the findings about the edits.
 
     Args:
         manifest: The manifest of the run so far.
         name: The name, in the study, of the model whose tokenizer counted.
-        findings: The findings.
+        findings: The findings by sample of edits.
     """
-    found = tuple(EditFinding(**{**asdict(one), "kind": one.kind.value}) for one in findings)
+    found = tuple(
+        EditFinding(**{**asdict(one), "kind": one.kind.value, "edit_sample": sample})
+        for sample, of_sample in findings.items()
+        for one in of_sample
+    )
     return manifest.model_copy(update={"edit_findings": {**manifest.edit_findings, name: found}})
 
 
@@ -139,8 +152,9 @@ def with_trajectories(manifest: Manifest, model: LoadedModel, folder: Path) -> M
         OtherRunError: The results of a trajectory would be mixed with those of another one.
     """
     keys = dict(manifest.trajectory_keys)
-    for (_, seed), one in model.trajectories.items():
-        if keys.setdefault(f"{model.name}, {one.label}, shuffle seed {seed}", one.key) != one.key:
+    for (_, sample, seed), one in model.trajectories.items():
+        name = f"{model.name}, {one.label}, {order_label(sample, seed)}"
+        if keys.setdefault(name, one.key) != one.key:
             raise _other_method(model, one, folder)
     return manifest.model_copy(update={"trajectory_keys": keys})
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     ByteSize,
@@ -17,7 +17,7 @@ from pydantic import (
 )
 
 from sequela.core.hashing import hash_json
-from sequela.core.numbers import MAX_LENGTH
+from sequela.core.numbers import MAX_LENGTH, MAX_SEED
 from sequela.core.paths import user_path
 from sequela.core.sizes import check_size
 from sequela.core.validation import NumericModel, Seed
@@ -31,6 +31,9 @@ from sequela.editors import BadEditPolicy
 from sequela.evaluation.edit_quality.probes import EditQualitySettings
 from sequela.evaluation.monitor_rules import MonitorSettings, due_edit_counts
 from sequela.statistics import CorpusSpec
+
+SampleNumber = Annotated[int, Field(ge=0, le=MAX_SEED)]
+"""The number of a random sample of edits, which decides its edits."""
 
 
 class _Part(NumericModel):
@@ -59,11 +62,33 @@ class EditsChoice(_Part):
         source: The name of a source, or a file.
         count: The number of edits, from the first; by default, that of the last checkpoint.
         file: A file in the source's format that replaces the published one.
+        samples: The numbers of random samples of `count` edits from the whole source, each of which is
+            edited in every order; by default there is none, and the first `count` edits are taken.
     """
 
     source: str = "builtin"
     count: int | None = Field(default=None, ge=1)
     file: str | None = None
+    samples: tuple[SampleNumber, ...] | None = Field(default=None, min_length=1)
+
+    @field_validator("samples")
+    @classmethod
+    def _different(cls, value: tuple[int, ...] | None) -> tuple[int, ...] | None:
+        if value is not None and len(set(value)) != len(value):
+            raise ValueError("has duplicate entries")
+        return value
+
+    @model_validator(mode="after")
+    def _samples_have_a_size(self) -> EditsChoice:
+        if self.samples is not None and self.count is None:
+            raise ValueError("`samples` needs `count`, the number of edits of each sample")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_unused(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leaves out samples if there are none, so that earlier runs can go on."""
+        content: dict[str, Any] = handler(self)
+        return {key: value for key, value in content.items() if key != "samples" or value is not None}
 
     @property
     def path(self) -> Path | None:
@@ -84,7 +109,7 @@ class SuiteChoice(_Part):
 
 
 class Study(_Part):
-    """An experiment: models x editors x orders of edits, measured at checkpoints.
+    """An experiment: models x editors x samples and orders of edits, measured at checkpoints.
 
     Args:
         name: The name of the study, and by default of its folder.
@@ -252,6 +277,16 @@ class Study(_Part):
         return (
             "" if "checkpoints" in self.model_fields_set else f"; set `checkpoints`, such as [0, {fitting}]"
         )
+
+    @property
+    def samples(self) -> tuple[int | None, ...]:
+        """The samples of edits; None alone if the study takes the first edits of its source."""
+        return self.edits.samples or (None,)
+
+    @property
+    def orders(self) -> tuple[tuple[int | None, int], ...]:
+        """The sample and the shuffle seed of each trajectory of a method, by sample and then by seed."""
+        return tuple((sample, seed) for sample in self.samples for seed in self.order_seeds)
 
     @property
     def n_edits(self) -> int:

@@ -21,11 +21,23 @@ def describe_changes(earlier: Mapping[str, Any], current: Mapping[str, Any]) -> 
         before, after = earlier.get(key), current.get(key)
         if before == after:
             continue
-        if key in _AXES and isinstance(before, list) and isinstance(after, list):
+        if key == "edits" and isinstance(before, dict) and isinstance(after, dict):
+            changes += _of_edits(before, after)
+        elif key in _AXES and isinstance(before, list) and isinstance(after, list):
             changes += _of_axis(key, before, after)
         else:
             changes.append(f"{key}: {_shown(before)} became {_shown(after)}; everything is measured again")
     return changes
+
+
+def _of_edits(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
+    """Yields the changes of the edits: another sample of the same edits leaves the results of the others."""
+    samples = [one.get("samples") for one in (before, after)]
+    others = [{key: value for key, value in one.items() if key != "samples"} for one in (before, after)]
+    if others[0] == others[1] and samples[0] and samples[1]:
+        yield from _of_axis("edits.samples", samples[0], samples[1])
+    else:
+        yield f"edits: {_shown(before)} became {_shown(after)}; everything is measured again"
 
 
 def _of_axis(key: str, before: Sequence[Any], after: Sequence[Any]) -> Iterator[str]:

@@ -26,6 +26,7 @@ from sequela.inference.memory_limit import MemoryLimitError, check_memory_limit
 from sequela.inference.registry import DEFAULT_ENGINE, ENGINE_REGISTRY
 from sequela.models.names import check_model_name
 from sequela.statistics.corpus_spec import local_file
+from sequela.studies.edit_samples import check_samples
 from sequela.studies.plugins import check_plugins_of_run
 from sequela.studies.study import EditorChoice, Study, SuiteChoice
 from sequela.studies.unknown_keys import allowed_keys, guess_key
@@ -204,6 +205,7 @@ def _check_count(study: Study, edits: Sequence[EditSet]) -> None:
                 if by_default
                 else f"Choose at most {most}, or another source.",
             )
+        check_samples(some, study.edits)
 
 
 def _key_of_count(lines: dict[Location, int]) -> Location:
@@ -224,8 +226,8 @@ def _line_of_named(message: str, location: Location, lines: dict[Location, int])
 
 def _worth_reporting(problems: list[Problem]) -> list[Problem]:
     """Omits the problem of an empty list if the list is empty only because its items are invalid."""
-    invalid = {problem.location[0] for problem in problems if len(problem.location) > 1}
-    return [one for one in problems if one.code != "too_short" or one.location[0] not in invalid]
+    within = {one.location[:length] for one in problems for length in range(1, len(one.location))}
+    return [one for one in problems if one.code != "too_short" or one.location not in within]
 
 
 def _described(problem: Problem, name: str, lines: dict[Location, int], content: dict[str, Any]) -> str:

@@ -53,8 +53,8 @@ class TaskKeys:
         study: The study.
         model: The model.
         asking: The chat template of evaluation prompts, if there is one.
-        edits: All edits of the study, in the order of the source.
-        edit_quality: The version of edit quality.
+        edits: All edits of the study or of one of its samples, in the order of the source.
+        edit_quality: The version of edit quality for these.
     """
 
     def __init__(

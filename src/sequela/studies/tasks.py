@@ -9,6 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
+TrajectoryIndex = tuple[int, int | None, int]
+"""A trajectory of a model: the position of its method, its sample of edits and its shuffle seed."""
+
 
 class TaskKind(str, Enum):
     """The kinds of tasks; the values are `Task.kind`."""
@@ -39,11 +42,14 @@ class OfModel:
         model: The model's name in the study.
         suite: The suite, for a measurement of the unedited model.
         method: The position of the method among the study's editors, for a preparation.
+        edit_sample: The sample of edits, for what is asked about edits; None if the study has none. Like a
+            shuffle seed, it doesn't count when tasks are compared.
     """
 
     model: str
     suite: str = ""
     method: int | None = None
+    edit_sample: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -55,6 +61,7 @@ class Position:
         method: The position of the method among the study's editors.
         order_seed: The shuffle seed. It doesn't count when tasks are compared: where two seeds begin with the
             same edits, one task serves both trajectories.
+        edit_sample: The sample of edits; None if the study has none. It doesn't count either.
         n_edits: The number of edits.
     """
 
@@ -62,6 +69,12 @@ class Position:
     method: int
     order_seed: int = field(compare=False)
     n_edits: int
+    edit_sample: int | None = field(default=None, compare=False)
+
+    @property
+    def trajectory(self) -> TrajectoryIndex:
+        """The trajectory of the model."""
+        return self.method, self.edit_sample, self.order_seed
 
 
 @dataclass(frozen=True)

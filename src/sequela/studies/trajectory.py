@@ -1,4 +1,4 @@
-"""Trajectories: one model, one method and one order of edits, applied batch by batch."""
+"""Trajectories: one model, one method and one order of edits, or of a sample, applied batch by batch."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ class Trajectory:
         order_seed: The shuffle seed of the order.
         template: The labels of the template of evaluation prompts, as `template_labels` returns them.
         text_rules: The version of the rules by which the texts of the edits are joined and tokenized.
+        edit_sample: The sample that the edits are; None if the study has no samples.
     """
 
     session: EditSession
@@ -31,22 +32,26 @@ class Trajectory:
     order_seed: int
     template: Mapping[str, Any] = field(default_factory=dict, hash=False)
     text_rules: int = 1
+    edit_sample: int | None = None
 
     @property
     def key(self) -> str:
-        """A hash of everything that determines the edited model, and of the shuffle seed.
+        """A hash of everything that determines the edited model, of the sample and of the shuffle seed.
 
-        Two seeds may shuffle a few edits into the same order; they still identify two trajectories.
+        Two seeds may shuffle a few edits into the same order, and two samples of a few edits may be the same;
+        they still identify two trajectories.
         """
         session = self.session
         template = {} if session.template is None else {"edit_template": session.template.edits_hash}
         rules = {} if self.text_rules == 1 else {"texts": self.text_rules}
+        sample = {} if self.edit_sample is None else {"edit_sample": self.edit_sample}
         replaced = any(map(replaced_within, session.batches(self.edits)))
         revision = session.editor.revision(session.model)
         return hash_json(
             {
                 **template,
                 **rules,
+                **sample,
                 **({"revision": revision} if revision else {}),
                 **({"near the context limit": True} if self.reads_near_limit else {}),
                 **({"replaced within batches": True} if replaced else {}),
@@ -96,6 +101,7 @@ class Trajectory:
             variant=self.variant,
             edit_source=self.edits.name,
             order_seed=self.order_seed,
+            edit_sample=self.edit_sample,
             n_edits=n_edits,
             edit_template="none" if session_template is None else "chat",
             edit_template_args={} if session_template is None else dict(session_template.arguments),
@@ -139,6 +145,7 @@ class Trajectory:
             variant=self.variant,
             edit_source=self.edits.name,
             order_seed=self.order_seed,
+            edit_sample=self.edit_sample,
             position=position,
             batch=(position - 1) // self.session.batch_size + 1,
             prompt=edit.question,

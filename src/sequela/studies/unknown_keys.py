@@ -50,6 +50,7 @@ OTHER_WORDS: Mapping[str, tuple[str, ...]] = {
     "editors.settings": ("setting", "hyperparameter", "hyper parameter", "hparam", "parameter", "param"),
     "edits": ("fact", "data", "data set", "dataset", "request", "source"),
     "edits.count": ("n edits", "num edits", "number of edits", "edit count", "limit"),
+    "edits.samples": ("sample", "edit sample", "sample seed", "subset", "edit seed"),
     "engine": ("backend",),
     "evaluation_template": ("template", "chat template", "prompt template"),
     "evaluation_template_args": ("chat template args", "template args"),

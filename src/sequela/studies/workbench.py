@@ -100,12 +100,14 @@ class StudyWorkbench:
         return ModelTasks(bench, task.needs[0]).planned(task.payload.method)
 
     def _ask_unedited(self, bench: ModelBench, task: Task) -> None:
-        settings, edits = self._plan.study.edit_quality, self._plan.edits
+        assert isinstance(task.payload, OfModel)
+        sample = task.payload.edit_sample
+        settings, edits = self._plan.study.edit_quality, self._plan.samples[sample]
         bench.progress.say(f"{bench.model.name}: asking the unedited model for reference answers")
         answers = neighborhood_answers(bench.unedited, bench.engine, edits, settings, bench.progress)
         texts = reference_texts(bench.unedited, bench.engine, edits, settings, bench.progress)
         output = Unedited(answers=dict(answers), texts=dict(texts))
-        self._outputs.write_unedited(bench.keys.unedited_answers(), output)
+        self._outputs.write_unedited(bench.keys_of(sample).unedited_answers(), output)
 
     def _monitor_unedited(self, bench: ModelBench, task: Task) -> None:
         started = time.perf_counter()
@@ -120,17 +122,19 @@ class StudyWorkbench:
 
     def _measure_unedited(self, bench: ModelBench, task: Task) -> None:
         assert isinstance(task.payload, OfModel)
-        edited, keys = bench.unedited, bench.keys
+        edited = bench.unedited
         if task.payload.suite == EDIT_QUALITY:
+            sample = task.payload.edit_sample
+            keys, edits = bench.keys_of(sample), self._plan.samples[sample]
             before = self._outputs.read_unedited(keys.unedited_answers().address)
             self._keep(
                 keys.unedited_quality(),
                 edited,
-                lambda: ((), self._retention(bench, edited, before, self._plan.edits)),
+                lambda: ((), self._retention(bench, edited, before, edits)),
             )
         else:
             suite = self._plan.suite(task.payload.suite)
-            self._keep(keys.unedited(suite), edited, lambda: _of_suite(bench, edited, suite))
+            self._keep(bench.keys.unedited(suite), edited, lambda: _of_suite(bench, edited, suite))
 
     def _edit(self, bench: ModelBench, task: Task) -> Skipped | None:
         assert isinstance(task.payload, EditTask)
@@ -143,12 +147,12 @@ class StudyWorkbench:
         log, _ = self._outputs.read_log(address)
         if log.n_edits != at.n_edits:
             return Skipped(log.end)
-        trajectory = bench.trajectories[at.method, at.order_seed]
+        trajectory = bench.trajectories[at.trajectory]
         checkpoint = self._outputs.read_checkpoint(
             address, at.n_edits, bench.model, trajectory.session.editor
         )
         edited = trajectory.session.edited(checkpoint, bench.routers)
-        made = bench.checkpoint_output(at.method, at.order_seed, at.n_edits)
+        made = bench.checkpoint_output(at)
         if payload.suite == EDIT_QUALITY:
             where = f"{bench.model.name}, {trajectory.label}"
             bench.progress.say(f"{where}: measuring after {number_of('edit', at.n_edits)}")
@@ -156,7 +160,7 @@ class StudyWorkbench:
             in_force = EditsInForce(trajectory.questions, at.n_edits, frozenset(log.dropped))
             edits = trajectory.edits[: at.n_edits]
             self._keep(
-                bench.keys.measured_quality(made),
+                bench.keys_of(at.edit_sample).measured_quality(made),
                 edited,
                 lambda: ((), self._retention(bench, edited, before, edits, in_force)),
             )
