@@ -21,6 +21,7 @@ from sequela.results import (
     ALARMS,
     EDIT_QUALITY,
     CostRecord,
+    EarlyEnd,
     EditRecord,
     EvaluationKey,
     ItemRecord,
@@ -34,6 +35,7 @@ from sequela.studies.baseline import Baseline, measurements
 from sequela.studies.edit_steps import health_note
 from sequela.studies.headline import headline
 from sequela.studies.model_tasks import LoadedModel, PlannedMethod, TrajectoryFacts
+from sequela.studies.outdated import remove_outdated_inputs, remove_outdated_model
 from sequela.studies.outputs import Batch, Health, Measured, Outputs, TrajectoryLog
 from sequela.studies.run_checkpoints import keep_checkpoint
 from sequela.studies.run_log import RunLog
@@ -54,13 +56,15 @@ class Collector:
         log: The records of the run.
         outputs: The outputs of tasks.
         finished: Whether all results are written already, so that only what tasks follow is checked.
+        updates: Whether results of other models, methods or inputs are removed, instead of refusing the run.
 
     Attributes:
         refusal: The reason why no tasks may follow from a model or a method; None if there is none.
     """
 
-    def __init__(self, log: RunLog, outputs: Outputs, finished: bool = False) -> None:
+    def __init__(self, log: RunLog, outputs: Outputs, finished: bool = False, updates: bool = False) -> None:
         self._finished = finished
+        self._updates = updates
         self.refusal: SequelaError | None = None
         self._log = log
         self._outputs = outputs
@@ -84,6 +88,8 @@ class Collector:
         log = self._log
         if isinstance(result, LoadedModel):
             had_keys = bool(log.manifest.trajectory_keys)
+            if self._updates:
+                remove_outdated_model(log, result)
             log.update(with_model(log.manifest, result, log.folder))
             for one in result.findings:
                 log.progress.say(f"{log.plan.edits.name}: {one.sentence}")
@@ -100,10 +106,13 @@ class Collector:
                 check_trajectories_stored(result, log.store.evaluations(), log.folder)
             tasks = result.tasks
         elif isinstance(result, PlannedMethod):
+            if self._updates:
+                remove_outdated_inputs(log, result)
             log.update(with_inputs(log.manifest, result, log.folder))
             tasks = result.tasks
         else:
             return ()
+        tasks = tuple(task for task in tasks if log.part.has(log.plan.study, task))
         for task in tasks:
             self._payloads[task.key].append(task.payload)
         return tasks
@@ -233,8 +242,10 @@ class Collector:
         if left:
             note += f" Checkpoints not reached: {', '.join(map(str, left))}."
         self._log.progress.say(note)
-        planned, notes = manifest.evaluations_planned - unmeasured, (*manifest.notes, note)
-        self._log.update(manifest.model_copy(update={"evaluations_planned": planned, "notes": notes}))
+        end = EarlyEnd(
+            model=to.model, method=facts.label, order_seed=to.order_seed, n_unmeasured=unmeasured, note=note
+        )
+        self._log.update(manifest.with_early_end(end))
 
     # Writing
 

@@ -19,6 +19,7 @@ from sequela.studies.plugins import family_component, family_plugin
 from sequela.studies.task_keys import Output
 from sequela.studies.tasks import EditTask, MeasureTask, OfModel, Position, TaskKind
 from sequela.studies.trajectory import Trajectory
+from sequela.studies.trajectory_names import unedited_key
 
 
 @dataclass(frozen=True)
@@ -76,11 +77,13 @@ class PlannedMethod:
     """The result of planning a method, once it is prepared.
 
     Args:
+        model: The model's name in the study.
         label: The model and the method, as the manifest names them.
         inputs: The hashes of what it has read besides the model and the edits.
         tasks: The tasks of its trajectories.
     """
 
+    model: str
     label: str
     inputs: Mapping[str, str]
     tasks: tuple[Task, ...]
@@ -113,7 +116,7 @@ class ModelTasks:
             plugins=family_plugin(bench.model.family),
             findings=plan.findings(bench.model),
             monitor=bench.monitor.version if plan.study.alarms.every else "",
-            unedited_key=hash_json({"model": bench.model.fingerprint, "edits": plan.edits.content_hash}),
+            unedited_key=unedited_key(bench.model.fingerprint, plan.edits.content_hash),
             unedited=Labels(
                 model=self._name,
                 editor=UNEDITED,
@@ -138,7 +141,7 @@ class ModelTasks:
             tasks += self._trajectory_tasks(method, seed)
         editor = self._bench.sessions[method].editor
         label = f"{self._name}, {method_label(editor.name, editor.variant)}"
-        return PlannedMethod(label, self._bench.inputs(method), tuple(tasks))
+        return PlannedMethod(self._name, label, self._bench.inputs(method), tuple(tasks))
 
     def _unedited_tasks(self) -> Iterator[Task]:
         """Yields the tasks of the unedited model, and those that prepare and plan its methods.

@@ -14,6 +14,7 @@ from sequela.evaluation.suite import Suite
 from sequela.results import EDIT_QUALITY
 from sequela.scheduling import Task
 from sequela.studies.plan import Plan
+from sequela.studies.run_part import WHOLE, RunPart
 from sequela.studies.tasks import EditTask, MeasureTask, OfModel, TaskKind
 
 SUITE_TOKENS = 10_000
@@ -78,18 +79,20 @@ def piece_of(task: Task) -> Piece | None:
     return measuring(payload.model, suite, task.weight)
 
 
-def pieces_of(plan: Plan) -> Iterator[Piece]:
-    """Yields all pieces of a study."""
+def pieces_of(plan: Plan, part: RunPart = WHOLE) -> Iterator[Piece]:
+    """Yields all pieces of a study, or of a part of it."""
     study, n_edits = plan.study, len(plan.edits)
-    for model in study.models:
+    for model in filter(part.has_model, study.models):
         yield loading(model)
         yield measuring(model, "answers", ANSWER_TOKENS * n_edits)
         yield from _measuring(plan, model, n_edits)
         if study.alarms.every:
             yield measuring(model, "health", ALARM_TOKENS)
         for method in range(len(plan.editors)):
+            if not part.has_method(study, method):
+                continue
             yield preparing(model, method)
-            for _ in study.order_seeds:
+            for _ in filter(part.has_order, study.order_seeds):
                 for start, stop in pairwise(study.checkpoints):
                     yield editing(model, method, stop - start)
                     yield from _measuring(plan, model, stop)
