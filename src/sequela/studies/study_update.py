@@ -213,21 +213,35 @@ class StudyUpdate:
         if (place, n_edits, suite) in self._stays:
             return True
         # A bisection may have measured health where the study doesn't.
-        return suite == ALARMS and self._keeps_edit(trajectory, n_edits) and not self._was_due(place, n_edits)
+        is_reached = place in self._live and n_edits <= self._checkpoints(self._current)[-1]
+        return suite == ALARMS and is_reached and not self._was_due(place, n_edits)
 
     def _was_due(self, place: Place, n_edits: int) -> bool:
         alarms = self._earlier.config.get("alarms") or {}
-        due = health_due(self._last(self._earlier), self._batch_size(place), int(alarms.get("every") or 0))
-        return n_edits in due
+        sizes = {hash_json(one): int(one.get("batch_size", 1)) for one in self._earlier.config["editors"]}
+        last, every = self._checkpoints(self._earlier)[-1], int(alarms.get("every") or 0)
+        return n_edits in health_due(last, sizes[place[1]], every)
 
     def _keeps_edit(self, trajectory: str, position: int) -> bool:
-        place = self._owners.get(trajectory)
-        if place not in self._live:
-            return False
-        ends, size = (self._last(self._earlier), self._last(self._current)), self._batch_size(place)
-        # The last batch may be smaller: that of the shorter trajectory isn't one of the longer.
-        common = min(ends) if ends[0] == ends[1] else min(ends) // size * size
-        return position <= common
+        return self._is_live(trajectory) and position <= self._unchanged
+
+    def _is_live(self, trajectory: str) -> bool:
+        return self._owners.get(trajectory) in self._live
+
+    @cached_property
+    def _unchanged(self) -> int:
+        """The last checkpoint up to which both studies have the same ones.
+
+        What is recorded of the edits after it comes from tasks that end elsewhere now. It is collected again.
+        """
+        same = 0
+        for before, after in zip(
+            self._checkpoints(self._earlier), self._checkpoints(self._current), strict=False
+        ):
+            if before != after:
+                break
+            same = before
+        return same
 
     def _keeps_cost(self, cost: CostRecord) -> bool:
         if not cost.trajectory:  # loading a model and preparing a method, which are done again
@@ -238,16 +252,12 @@ class StudyUpdate:
         return self._keeps_edit(cost.trajectory, n_edits)
 
     def _keeps_checkpoint(self, trajectory: str, n_edits: str) -> bool:
-        common = set(self._earlier.config["checkpoints"]) & set(self._current.config["checkpoints"])
-        return self._owners.get(trajectory) in self._live and n_edits in map(str, common)
-
-    def _batch_size(self, place: Place) -> int:
-        sizes = {hash_json(one): int(one.get("batch_size", 1)) for one in self._earlier.config["editors"]}
-        return sizes[place[1]]
+        common = set(self._checkpoints(self._earlier)) & set(self._checkpoints(self._current))
+        return self._is_live(trajectory) and n_edits in map(str, common)
 
     @staticmethod
-    def _last(manifest: Manifest) -> int:
-        return int(manifest.config["checkpoints"][-1])
+    def _checkpoints(manifest: Manifest) -> list[int]:
+        return list(manifest.config["checkpoints"])
 
 
 def _place(cell: Cell) -> Place:
