@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,14 @@ from safetensors.torch import load_file, save_file
 
 from sequela.core.errors import SequelaError
 from sequela.editors.session import EditSession
-from sequela.results import Status, read_manifest
+from sequela.results import Status, open_store, read_manifest
 from sequela.studies import Study, run_study
 from sequela.studies.outputs import Outputs
 from sequela.studies.study_update import OtherRunError
-from support.grown import is_that_of_a_fresh_run
+from support.grown import content_of, is_that_of_a_fresh_run
+from support.runs import measured
 from support.studies import small_study, write_edits
+from support.tiers import quick_cases
 from support.world import World
 
 FT_M = {"name": "ft-m", "settings": {"num_steps": 4, "lr": 2e-3}}
@@ -219,31 +222,31 @@ class TestRefusal:
         assert before.status is Status.COMPLETE
 
 
-def cases() -> Iterator[Any]:
-    """The changes of the study, with what is made for them (in the order of the cases)."""
-    yield pytest.param({"editors": [FT_M, GRACE]}, id="a method more")
-    yield pytest.param({"editors": [GRACE, FT_M]}, id="a method before")
-    yield pytest.param(
-        {"editors": [{"name": "ft-m", "settings": {"num_steps": 5, "lr": 2e-3}}]}, id="settings"
-    )
-    yield pytest.param({"editors": [GRACE]}, id="another method")
-    yield pytest.param({"checkpoints": [0, 1, 2, 3]}, id="a checkpoint between")
-    yield pytest.param({"checkpoints": [0, 1, 3, 4]}, id="a checkpoint after")
-    yield pytest.param({"checkpoints": [0, 3]}, id="no checkpoint between")
-    yield pytest.param({"checkpoints": [0, 1]}, id="no last checkpoint")
-    yield pytest.param({"suites": [BUILTIN, PERPLEXITY]}, id="a suite more")
-    yield pytest.param({"suites": []}, id="no suite")
-    yield pytest.param({"suites": [{**BUILTIN, "limit": 2}]}, id="fewer items")
-    yield pytest.param({"order_seeds": [2, 0, 1]}, id="an order more")
-    yield pytest.param({"order_seeds": [1]}, id="no first order")
-    yield pytest.param({"alarms": {"every": 1, "stop_when": "kl_to_base > 1e-9"}}, id="alarms that end it")
-    yield pytest.param({"seed": 3}, id="another seed")
+CHANGES: dict[str, dict[str, Any]] = {
+    "a method before": {"editors": [GRACE, FT_M]},
+    "a checkpoint between": {"checkpoints": [0, 1, 2, 3]},
+    "no checkpoint between": {"checkpoints": [0, 3]},
+    "an order before, another less": {"order_seeds": [2, 1]},
+    "alarms that end it": {"alarms": {"every": 1, "stop_when": "kl_to_base > 1e-9"}},
+    "a checkpoint after": {"checkpoints": [0, 1, 3, 4]},
+    "no last checkpoint": {"checkpoints": [0, 1]},
+    "other settings": {"editors": [{"name": "ft-m", "settings": {"num_steps": 5, "lr": 2e-3}}]},
+    "larger batches": {"editors": [{**FT_M, "batch_size": 3}], "checkpoints": [0, 3, 4]},
+    "another method": {"editors": [GRACE]},
+    "two of a method": {"editors": [{**FT_M, "batch_size": 3}, FT_M], "checkpoints": [0, 3]},
+    "a suite more": {"suites": [BUILTIN, PERPLEXITY]},
+    "no suite": {"suites": []},
+    "fewer items": {"suites": [{**BUILTIN, "limit": 2}]},
+    "another seed": {"seed": 3},
+    "another measurement of edits": {"edit_quality": {"max_new_tokens": 7, "max_neighborhood": 1}},
+}
 
 
-@pytest.mark.parametrize("changes", list(cases()))
+@pytest.mark.parametrize("changed", quick_cases(CHANGES, list(CHANGES)[:5]))
 def test_an_updated_folder_is_that_of_a_fresh_run(
-    make: Make, folder: Path, tmp_path: Path, changes: dict[str, Any]
+    make: Make, folder: Path, tmp_path: Path, changed: str
 ) -> None:
+    changes = CHANGES[changed]
     started = read_manifest(folder).started
     result = run_study(make(**changes), folder, command="sequela run --update", update=True)
     assert result.status is Status.COMPLETE
@@ -252,3 +255,94 @@ def test_an_updated_folder_is_that_of_a_fresh_run(
     assert manifest.history[0].command == "sequela run --update"
     assert manifest.history[0].changes
     is_that_of_a_fresh_run(folder, make(**changes), tmp_path / "fresh")
+
+
+def test_models_come_and_go(make: Make, folder: Path, tmp_path: Path, other_model: Path) -> None:
+    (world_model,) = make().models
+    for number, models in enumerate(([world_model, str(other_model)], [str(other_model)])):
+        study = make(models=models, order_seeds=[0])
+        run_study(study, folder, update=True)
+        is_that_of_a_fresh_run(folder, study, tmp_path / f"fresh {number}")
+    assert len(read_manifest(folder).history) == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "made"),
+    [
+        ({"editors": [FT_M, {"name": "ft-m", "batch_size": 3, "settings": FT_M["settings"]}],
+          "checkpoints": [0, 3]}, {"edits": 2, "builtin": 2, "quality": 2}),
+        ({"checkpoints": [0, 1, 3, 4]}, {"edits": 2, "builtin": 2, "quality": 2}),
+        ({"suites": [BUILTIN, {**PERPLEXITY, "window": 31}]}, {"perplexity": 5}),
+        # The new order begins with the same edit as one of the others.
+        ({"order_seeds": [0, 7, 1]}, {"edits": 2, "builtin": 1, "quality": 1}),
+        ({"order_seeds": [1], "checkpoints": [0, 1], "suites": []}, {}),
+    ],
+)  # fmt: skip
+def test_only_what_is_new_is_done(
+    make: Make,
+    folder: Path,
+    tmp_path: Path,
+    shared: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    written: Counter[str],
+    changes: dict[str, Any],
+    made: dict[str, int],
+) -> None:
+    monkeypatch.setenv("SEQUELA_STORE", str(shutil.copytree(shared, tmp_path / "store")))
+    run_study(make(**changes), folder, update=True)
+    assert dict(written) == made
+    written.clear()
+    again = content_of(folder)
+    run_study(make(**changes), folder, update=True)
+    assert not written
+    assert content_of(folder) == again
+
+
+@pytest.mark.parametrize("at", ["rows", "files", "checkpoints", "manifest", "tasks"])
+def test_an_update_that_is_killed_goes_on(
+    make: Make, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: str
+) -> None:
+    study = make(editors=[GRACE, FT_M], checkpoints=[0, 1, 2], order_seeds=[1])
+    places = {
+        "rows": "sequela.results.store.remove_rows",
+        "files": "sequela.results.store.remove_item_files",
+        "checkpoints": "sequela.studies.study_update.shutil.rmtree",
+        "manifest": "sequela.studies.run.write_manifest",
+        "tasks": "sequela.studies.run._run_tasks",
+    }
+
+    def killed(*_: object, **__: object) -> None:
+        raise SystemExit(9)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(places[at], killed)
+        with pytest.raises(SystemExit):
+            run_study(study, folder, update=True)
+    with open_store(folder) as store:
+        assert store.damage() == []
+    # Before the manifest of the new study is there, the folder has a run of the former one.
+    run_study(study, folder, update=at != "tasks")
+    is_that_of_a_fresh_run(folder, study, tmp_path / "fresh")
+
+
+def test_going_back_takes_everything_from_the_store(
+    make: Make, before: Path, folder: Path, written: Counter[str]
+) -> None:
+    run_study(make(order_seeds=[0], checkpoints=[0, 1]), folder, update=True)
+    run_study(make(), folder, update=True)
+    assert not written
+    assert measured(folder) == measured(before)
+    assert [len(one.changes) for one in read_manifest(folder).history] == [2, 2]
+
+
+def test_a_run_of_an_earlier_version_without_keys_is_measured_again(
+    make: Make, folder: Path, tmp_path: Path
+) -> None:
+    manifest = folder / "manifest.json"
+    former = json.loads(manifest.read_text())
+    for name in ("digest", "format", "history", "early_ends", "trajectory_keys"):
+        del former[name]
+    manifest.write_text(json.dumps(former))
+    study = make(checkpoints=[0, 1, 2])
+    run_study(study, folder, update=True)
+    is_that_of_a_fresh_run(folder, study, tmp_path / "fresh")

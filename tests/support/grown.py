@@ -14,7 +14,7 @@ MEASURED_ANEW = ("load model", "statistics and contexts")
 
 
 def content_of(folder: Path) -> dict[str, Any]:
-    """Returns everything in a run's folder that follows from the study: results, items, edits, costs, files."""
+    """Returns everything in a run's folder that follows from the study, such as results and costs."""
     manifest = read_manifest(folder)
     with open_store(folder) as store:
         assert store.damage() == []
