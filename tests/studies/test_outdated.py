@@ -132,7 +132,16 @@ SMALL: dict[str, Any] = {"checkpoints": [0, 1], "suites": []}
 
 
 @pytest.mark.parametrize(
-    "made", [preset_of, text_of, demonstrations_of, end_tokens_of, weights_of, items_of, rules_of]
+    "made",
+    [
+        preset_of,
+        weights_of,
+        pytest.param(text_of, marks=pytest.mark.slow),
+        pytest.param(demonstrations_of, marks=pytest.mark.slow),
+        pytest.param(end_tokens_of, marks=pytest.mark.slow),
+        pytest.param(items_of, marks=pytest.mark.slow),
+        pytest.param(rules_of, marks=pytest.mark.slow),
+    ],
 )
 def test_what_the_study_only_names(
     made: Callable[..., Case],

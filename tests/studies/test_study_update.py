@@ -242,7 +242,7 @@ CHANGES: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("changed", quick_cases(CHANGES, list(CHANGES)[:5]))
+@pytest.mark.parametrize("changed", quick_cases(CHANGES, list(CHANGES)[:4]))
 def test_an_updated_folder_is_that_of_a_fresh_run(
     make: Make, folder: Path, tmp_path: Path, changed: str
 ) -> None:
@@ -257,6 +257,7 @@ def test_an_updated_folder_is_that_of_a_fresh_run(
     is_that_of_a_fresh_run(folder, make(**changes), tmp_path / "fresh")
 
 
+@pytest.mark.slow
 def test_models_come_and_go(make: Make, folder: Path, tmp_path: Path, other_model: Path) -> None:
     (world_model,) = make().models
     for number, models in enumerate(([world_model, str(other_model)], [str(other_model)])):
@@ -298,24 +299,27 @@ def test_only_what_is_new_is_done(
     assert content_of(folder) == again
 
 
-@pytest.mark.parametrize("at", ["rows", "files", "checkpoints", "manifest", "tasks"])
+PLACES = {
+    "rows": "sequela.results.store.remove_rows",
+    "files": "sequela.results.store.remove_item_files",
+    "checkpoints": "sequela.studies.study_update.shutil.rmtree",
+    "manifest": "sequela.studies.run.write_manifest",
+    "tasks": "sequela.studies.run._run_tasks",
+}
+"""Where an update is killed."""
+
+
+@pytest.mark.parametrize("at", quick_cases(PLACES, ["manifest", "tasks"]))
 def test_an_update_that_is_killed_goes_on(
     make: Make, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: str
 ) -> None:
     study = make(editors=[GRACE, FT_M], checkpoints=[0, 1, 2], order_seeds=[1])
-    places = {
-        "rows": "sequela.results.store.remove_rows",
-        "files": "sequela.results.store.remove_item_files",
-        "checkpoints": "sequela.studies.study_update.shutil.rmtree",
-        "manifest": "sequela.studies.run.write_manifest",
-        "tasks": "sequela.studies.run._run_tasks",
-    }
 
     def killed(*_: object, **__: object) -> None:
         raise SystemExit(9)
 
     with monkeypatch.context() as patch:
-        patch.setattr(places[at], killed)
+        patch.setattr(PLACES[at], killed)
         with pytest.raises(SystemExit):
             run_study(study, folder, update=True)
     with open_store(folder) as store:
