@@ -116,7 +116,7 @@ def test_a_study_grows_part_by_part(
     assert (refused.exit_code, refused.stdout) == (2, "")
     assert "* editors: grace is new" in refused.stderr
     assert "These results stay, as far as they are there:" in refused.stderr
-    assert ": ft-m, order seed 0, after 1 edit: edit_quality" in refused.stderr
+    assert ": ft-m, shuffle seed 0, after 1 edit: edit_quality" in refused.stderr
     assert "Add --update" in refused.stderr
     assert read_manifest(tmp_path / "run") == before
 

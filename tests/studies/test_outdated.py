@@ -1,4 +1,4 @@
-"""What changes beside the study file: a resumed run is refused, an updated one measures again, none mixes."""
+"""Changes beside the study file: a resumed run is refused, an updated one measures again, none mixes."""
 
 from __future__ import annotations
 

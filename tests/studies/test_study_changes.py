@@ -73,7 +73,7 @@ def test_changes_in_words(manifest_of: ManifestOf, changes: dict[str, Any], said
 @given(data=st.data())
 @settings(max_examples=60, deadline=None)
 def test_every_evaluation_has_one_fate(manifest_of: ManifestOf, data: st.DataObject) -> None:
-    """What stays, is measured again and is new makes up the study; what is removed is named."""
+    """All that stays, is measured again or is new is the study; all that is removed is named."""
     whole = manifest_of(order_seeds=[0, 1, 2])
 
     def part_of(values: list[Any]) -> list[Any]:
@@ -120,12 +120,12 @@ def test_evaluations_are_described_in_few_lines() -> None:
         for n_edits in (1, 10)
         for suite in ("edit_quality", "mmlu")
     ]
-    everything = "order seeds 0, 1, after 1, 10 edits: edit_quality, mmlu"
+    everything = "shuffle seeds 0, 1, after 1, 10 edits: edit_quality, mmlu"
     assert describe(chosen) == [f"a and b: rome, memit and ft-m, {everything}"]
     assert describe(chosen[1:]) == [
-        "a: rome, order seed 0, after 1 edit: mmlu",
-        "a: rome, order seed 0, after 10 edits: edit_quality, mmlu",
-        "a: rome, order seed 1, after 1, 10 edits: edit_quality, mmlu",
+        "a: rome, shuffle seed 0, after 1 edit: mmlu",
+        "a: rome, shuffle seed 0, after 10 edits: edit_quality, mmlu",
+        "a: rome, shuffle seed 1, after 1, 10 edits: edit_quality, mmlu",
         f"a: memit and ft-m, {everything}",
         f"b: rome, memit and ft-m, {everything}",
     ]

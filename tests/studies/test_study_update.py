@@ -146,17 +146,17 @@ class TestRefusal:
             f"* {model}: unedited model: edit_quality",
             "These are removed:",
             f"* {model}: unedited model: builtin",
-            f"* {model}: ft-m, order seed 0, after 1, 3 edits: builtin, edit_quality",
-            f"* {model}: ft-m, order seed 1, after 1 edit: builtin",
-            f"* {model}: ft-m, order seed 1, after 3 edits: builtin, edit_quality",
+            f"* {model}: ft-m, shuffle seed 0, after 1, 3 edits: builtin, edit_quality",
+            f"* {model}: ft-m, shuffle seed 1, after 1 edit: builtin",
+            f"* {model}: ft-m, shuffle seed 1, after 3 edits: builtin, edit_quality",
             "These are measured again:",
-            f"* {model}: ft-m, order seed 1, after 1 edit: edit_quality",
+            f"* {model}: ft-m, shuffle seed 1, after 1 edit: edit_quality",
             "These are new:",
             f"* {model}: unedited model: perplexity",
-            f"* {model}: ft-m, order seed 1, after 1 edit: perplexity",
-            f"* {model}: ft-m, order seed 1, after 2 edits: perplexity, edit_quality",
-            f"* {model}: ft-m, order seed 2, after 1, 2 edits: perplexity, edit_quality",
-            f"* {model}: grace, order seeds 1, 2, after 1, 2 edits: perplexity, edit_quality",
+            f"* {model}: ft-m, shuffle seed 1, after 1 edit: perplexity",
+            f"* {model}: ft-m, shuffle seed 1, after 2 edits: perplexity, edit_quality",
+            f"* {model}: ft-m, shuffle seed 2, after 1, 2 edits: perplexity, edit_quality",
+            f"* {model}: grace, shuffle seeds 1, 2, after 1, 2 edits: perplexity, edit_quality",
         ]
         assert "--update" in str(caught.value.hint)
 
@@ -306,7 +306,7 @@ PLACES = {
     "manifest": "sequela.studies.run.write_manifest",
     "tasks": "sequela.studies.run._run_tasks",
 }
-"""Where an update is killed."""
+"""The functions in which an update is killed."""
 
 
 @pytest.mark.parametrize("at", quick_cases(PLACES, ["manifest", "tasks"]))

@@ -1,4 +1,4 @@
-"""What a run's folder has, for comparison with that of another run of the same study."""
+"""The content of a run's folder, for comparison with that of another run of the same study."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from sequela.results.stored_rows import read_costs, read_edits, read_evaluations
 
 @dataclass(frozen=True)
 class Kept:
-    """What stays of the results of a run.
+    """The results of a run that stay when others are removed.
 
     Args:
         evaluation: Returns whether an evaluation stays.

@@ -1,4 +1,4 @@
-"""What happened to a run beside its results: changes and parts of its study, early ends of trajectories."""
+"""The history of a run: changes of its study, the parts that were asked for, early ends of trajectories."""
 
 from __future__ import annotations
 

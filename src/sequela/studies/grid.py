@@ -130,7 +130,7 @@ def _joined(table: Mapping[Any, tuple[str, ...]]) -> list[tuple[list[Any], tuple
 
 def _orders(seeds: Sequence[int | None]) -> str:
     known = [str(one) for one in seeds if one is not None]
-    return f", order seed{'s' if len(known) > 1 else ''} {', '.join(known)}" if known else ""
+    return f", shuffle seed{'s' if len(known) > 1 else ''} {', '.join(known)}" if known else ""
 
 
 def _and(names: Sequence[str]) -> str:

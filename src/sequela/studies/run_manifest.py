@@ -155,7 +155,7 @@ def with_trajectories(manifest: Manifest, model: LoadedModel, folder: Path) -> M
     for name, one in own.items():
         if known.get(name, one.key) != one.key:
             raise _other_method(model, one, folder)
-    # In the order of the study, by which `trajectories_by_place` tells them apart.
+    # In the order of the study, by which `trajectories_by_place` identifies them.
     former = names_of_model(known, model.name, manifest.config["models"])
     others = {name: key for name, key in known.items() if name not in former}
     keys = others | {name: one.key for name, one in own.items()}

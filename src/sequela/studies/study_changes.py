@@ -1,4 +1,4 @@
-"""What differs between the study of a run and a later version of it, and which results that concerns."""
+"""The differences between the study of a run and a later version of it, and the results that they concern."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ _REACH = MappingProxyType(
         "edit_quality": Reach.QUALITY,
     }
 )
-"""What the other keys concern; those that aren't named here concern everything."""
+"""The results that the other keys concern; those that aren't named here concern everything."""
 
 _WITH_WORDS_OF_THEIR_OWN = (*_AXES, "editors", "suites", "edits", "memory")
 

@@ -35,7 +35,7 @@ Place = tuple[str, str, int | None]
 """A trajectory of a study: the model, the method as a hash of its settings, and the shuffle seed."""
 
 RESCORED = "rescored-"
-"""How the version of a suite begins whose answers were scored again."""
+"""The beginning of the version of a suite whose answers were scored again."""
 
 
 class OtherRunError(SequelaError):
@@ -43,7 +43,7 @@ class OtherRunError(SequelaError):
 
 
 class StudyUpdate:
-    """What becomes of a run when its study is another one now.
+    """The consequences for a run if its study is another one now.
 
     Args:
         earlier: The manifest of the run.
@@ -198,7 +198,7 @@ class StudyUpdate:
 
     @cached_property
     def _relabels_unedited(self) -> bool:
-        """True if results of the unedited model get another order seed, which is the first of the study."""
+        """True if results of the unedited model get another shuffle seed, which is the first of the study."""
         return bool(self._earlier.config["order_seeds"][0] != self._current.config["order_seeds"][0])
 
     def _keeps_evaluation(self, key: EvaluationKey) -> bool:

@@ -62,8 +62,8 @@ def names_of_model(names: Iterable[str], model: str, models: Iterable[str]) -> l
 def trajectories_by_place(manifest: Manifest) -> dict[str, tuple[str, int, int]]:
     """Returns the model, the position of the method and the shuffle seed of each trajectory, by its name.
 
-    A name has a label that may depend on presets. So trajectories are told apart by their order, which is
-    that of the study's methods, and then of its seeds. A model that doesn't have all of them is left out.
+    A name has a label that may depend on presets. So a trajectory is identified by its position, in the order
+    of the study's methods and then of its seeds. A model that doesn't have all of them is left out.
     """
     config = manifest.config
     places = list(product(range(len(config["editors"])), config["order_seeds"]))
