@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
+import sqlite3
 from collections import Counter
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -207,6 +209,16 @@ class TestRefusal:
         study = make(edits={"source": "jsonl", "file": str(moved), "count": 4})
         with pytest.raises(OtherRunError, match="with the same edits; all results stay"):
             run_study(study, folder)
+
+    def test_results_of_a_newer_version(self, make: Make, folder: Path) -> None:
+        with closing(sqlite3.connect(folder / "results.sqlite")) as connection, connection:
+            connection.execute("UPDATE store SET schema_version = 99")
+        before = read_manifest(folder)
+        for update in (False, True):
+            with pytest.raises(SequelaError, match="schema version 99; this version of sequela") as caught:
+                run_study(make(), folder, update=update)
+            assert "newer version" in str(caught.value.hint)
+            assert read_manifest(folder) == before
 
     def test_a_finished_run_that_is_refused_for_another_reason_stays_complete(
         self, make: Make, folder: Path, monkeypatch: pytest.MonkeyPatch
