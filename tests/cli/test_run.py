@@ -101,6 +101,42 @@ def test_invalid_studies_are_reported(
     assert "Traceback" not in answer.stderr
 
 
+def test_a_study_grows_part_by_part(
+    sequela: Sequela, world_folder: Path, edits_file: Path, tmp_path: Path
+) -> None:
+    def study(*editors: str) -> Path:
+        methods = [{"name": name, "settings": {"num_steps": 2}} for name in editors]
+        content = small_study(world_folder, edits_file, editors=methods, checkpoints=[0, 1], suites=[])
+        return write_study(tmp_path / "study.yaml", content)
+
+    assert sequela("run", study("ft-m"), "-o", "run").exit_code == 0
+    before = read_manifest(tmp_path / "run")
+
+    refused = sequela("run", study("ft-m", "grace", "ft-l"), "-o", "run")
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert "* editors: grace is new" in refused.stderr
+    assert "These results stay, as far as they are there:" in refused.stderr
+    assert ": ft-m, shuffle seed 0, after 1 edit: edit_quality" in refused.stderr
+    assert "Add --update" in refused.stderr
+    assert read_manifest(tmp_path / "run") == before
+
+    unknown = sequela("run", tmp_path / "study.yaml", "-o", "run", "--update", "--editor", "grce")
+    assert unknown.exit_code == 2
+    assert "Did you mean 'grace'? It has: ft-m, grace, ft-l." in unknown.stderr
+    assert read_manifest(tmp_path / "run") == before
+
+    part = sequela("run", tmp_path / "study.yaml", "-o", "run", "--update", "--editor", "grace")
+    assert part.exit_code == 0, part.stderr
+    assert "3 of 4 evaluations; the rest was not asked for." in part.stdout
+    page = (tmp_path / "run" / "report" / "index.html").read_text(encoding="utf-8")
+    assert "incomplete: 3 of 4 evaluations (the rest was not asked for)" in page
+
+    rest = sequela("run", tmp_path / "study.yaml", "-o", "run", "--editor", "ft-l", "--seed", "0", "--json")
+    assert (rest.exit_code, rest.json["status"], rest.json["evaluations"]) == (0, "complete", 4)
+    page = (tmp_path / "run" / "report" / "index.html").read_text(encoding="utf-8")
+    assert "not asked for" not in page
+
+
 def test_a_missing_study_is_reported(sequela: Sequela) -> None:
     answer = sequela("run", "nowhere.yaml")
     assert answer.exit_code == 2

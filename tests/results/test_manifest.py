@@ -8,6 +8,7 @@ import pytest
 
 from sequela.core.errors import SequelaError
 from sequela.results import (
+    EarlyEnd,
     EvaluationKey,
     Manifest,
     Status,
@@ -15,6 +16,7 @@ from sequela.results import (
     read_manifest,
     write_manifest,
 )
+from sequela.results.manifest import FORMAT
 
 
 @pytest.fixture
@@ -84,6 +86,28 @@ def test_a_folder_without_a_manifest_is_rejected(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text('{"name": "x"}')
     with pytest.raises(SequelaError, match="as a manifest"):
         read_manifest(tmp_path)
+
+
+def test_a_manifest_of_a_newer_version_is_named_as_such(tmp_path: Path, manifest: Manifest) -> None:
+    write_manifest(tmp_path, manifest)
+    path = tmp_path / "manifest.json"
+    content = json.loads(path.read_text())
+    del content["digest"]
+    path.write_text(json.dumps({**content, "format": FORMAT + 1, "what is new": True}))
+    with pytest.raises(
+        SequelaError, match=rf"format version {FORMAT + 1}; .* reads up to {FORMAT}"
+    ) as caught:
+        read_manifest(tmp_path)
+    assert str(path) in caught.value.message
+    assert "newer version" in str(caught.value.hint)
+
+
+def test_an_early_end_is_counted_once(manifest: Manifest) -> None:
+    end = EarlyEnd(model="tiny", method="rome", order_seed=0, n_unmeasured=2, note="It was stopped.")
+    ended = manifest.with_early_end(end)
+    assert ended.evaluations_planned == manifest.evaluations_planned - 2
+    assert ended.notes == (*manifest.notes, "It was stopped.")
+    assert ended.with_early_end(end) == ended
 
 
 def test_hashes_of_networks_of_earlier_versions_are_read(tmp_path: Path, manifest: Manifest) -> None:

@@ -49,6 +49,23 @@ def run(
         str | None,
         typer.Option(help="The address of the Ray cluster, such as 10.0.0.1:6379 or auto; none starts one."),
     ] = None,
+    update: Annotated[
+        bool,
+        typer.Option(
+            "--update",
+            help="Go on with a run of another version of the study: remove the results that this one "
+            "doesn't have, and measure only what is new or changed.",
+        ),
+    ] = False,
+    model: Annotated[
+        list[str] | None, typer.Option(help="Run only this model of the study; may be repeated.")
+    ] = None,
+    editor: Annotated[
+        list[str] | None, typer.Option(help="Run only this method of the study; may be repeated.")
+    ] = None,
+    seed: Annotated[
+        list[int] | None, typer.Option(help="Run only this order of edits; may be repeated.")
+    ] = None,
     as_json: options.Json = False,
 ) -> None:
     """Run a study: models x methods x orders of edits, measured at checkpoints.
@@ -56,6 +73,7 @@ def run(
     The same command resumes an interrupted run.
     """
     from sequela.studies import read_study
+    from sequela.studies.run_part import RunPart
     from sequela.studies.study_file import check_device, check_memory
 
     overrides = {"dtype": precision, "memory": memory}
@@ -64,7 +82,10 @@ def run(
         chosen = read_study(study, output).model_copy(update=given)
         check_memory(chosen)
         check_device(chosen, study)
-        _run(chosen, output, as_json, {"count": workers, "executor": executor, "address": address})
+        part = RunPart(tuple(model or ()), tuple(editor or ()), tuple(seed or ()))
+        part.check(chosen)
+        given_workers = {"count": workers, "executor": executor, "address": address}
+        _run(chosen, output, as_json, given_workers, {"update": update, "part": part})
 
 
 def demo(
@@ -80,7 +101,13 @@ def demo(
     _run(study_from_text(text, "demo.yaml"), output, as_json)
 
 
-def _run(study, output: Path | None, as_json: bool, workers: Mapping[str, Any] | None = None) -> None:  # type: ignore[no-untyped-def]
+def _run(  # type: ignore[no-untyped-def]
+    study,
+    output: Path | None,
+    as_json: bool,
+    workers: Mapping[str, Any] | None = None,
+    changes: Mapping[str, Any] | None = None,
+) -> None:
     from sequela.core.arguments import check_choice
     from sequela.studies.run_lock import check_not_running
     from sequela.studies.study_file import run_folder
@@ -98,8 +125,8 @@ def _run(study, output: Path | None, as_json: bool, workers: Mapping[str, Any] |
     command = shlex.join(["sequela", *sys.argv[1:]])
     console = standard_error()
     with shown_progress(console) as progress:
-        result = run_study(study, folder, progress, command, Workers(**given))
-    if result.status is not Status.COMPLETE:
+        result = run_study(study, folder, progress, command, Workers(**given), **(changes or {}))
+    if result.status not in (Status.COMPLETE, Status.PARTIAL):
         console.print(
             f"Stopped: {result.done} of {result.planned} evaluations are done and stored in "
             f"{shown(str(folder))}.\nResume with: {shown(command)}",
@@ -120,6 +147,8 @@ def _run(study, output: Path | None, as_json: bool, workers: Mapping[str, Any] |
         )
         return
     print_summary(folder)
+    if result.status is Status.PARTIAL:
+        print_line(f"{result.done} of {result.planned} evaluations; the rest was not asked for.")
     print_line(f"Report: {page}")
 
 

@@ -53,6 +53,9 @@ from .protocols import ProtocolInfo as ProtocolInfo
 from .protocols import protocol_info as protocol_info
 from .query import Query as Query
 from .query import in_study_order as in_study_order
+from .removal import Kept as Kept
+from .run_history import EarlyEnd as EarlyEnd
+from .run_history import HistoryEntry as HistoryEntry
 from .section import Section as Section
 from .standard_error import mean_and_stderr as mean_and_stderr
 from .standard_error import wilson_interval as wilson_interval

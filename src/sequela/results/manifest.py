@@ -18,9 +18,13 @@ from sequela.results.edit_finding import EditFinding
 from sequela.results.environment import Environment
 from sequela.results.evaluation_key import EvaluationKey
 from sequela.results.names import ALARMS
+from sequela.results.run_history import EarlyEnd, HistoryEntry
 from sequela.results.suite_info import SuiteInfo, Suites
 
 MANIFEST_NAME = "manifest.json"
+
+FORMAT = 2
+"""The version of the format, which a manifest has in its field `format`; those of version 1 have none."""
 
 
 class Status(str, Enum):
@@ -29,6 +33,8 @@ class Status(str, Enum):
     RUNNING = "running"
     STOPPED = "stopped"
     FAILED = "failed"
+    PARTIAL = "partial"
+    """The part of the study that was asked for is done; others lack."""
     COMPLETE = "complete"
 
 
@@ -64,6 +70,7 @@ class Manifest(BaseModel):
     """The content of a run's `manifest.json`.
 
     Args:
+        format: The version of the format.
         name: The name of the study.
         status: The status of the run.
         started: The start time (UTC).
@@ -88,11 +95,14 @@ class Manifest(BaseModel):
         edit_findings: The findings about the edits, by the model whose tokenizer counted; none in runs of
             earlier versions.
         notes: Remarks for readers of the results, such as skipped records and the reasons.
+        history: The commands that changed the study or ran a part of it, the earliest first.
+        early_ends: The trajectories that ended early; the evaluations that they leave out are not planned.
         error: The error message of a failed run.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    format: int = FORMAT
     name: str
     status: Status = Status.RUNNING
     started: AwareDatetime = Field(default_factory=lambda: utc_now())
@@ -113,6 +123,8 @@ class Manifest(BaseModel):
     command: str = ""
     notes: tuple[str, ...] = ()
     edit_findings: dict[str, tuple[EditFinding, ...]] = Field(default_factory=dict)
+    history: tuple[HistoryEntry, ...] = ()
+    early_ends: tuple[EarlyEnd, ...] = ()
     error: str = ""
 
     @model_validator(mode="before")
@@ -174,9 +186,26 @@ class Manifest(BaseModel):
             Status.RUNNING: "the run is in progress or was killed",
             Status.STOPPED: "the run was stopped",
             Status.FAILED: f"the run failed: {self.error}" if self.error else "the run failed",
+            Status.PARTIAL: "the rest was not asked for",
             Status.COMPLETE: "the run ended, but results are missing",
         }
         return f"{description} ({endings[self.status]})"
+
+    def with_history(self, entry: HistoryEntry) -> Manifest:
+        """Returns the manifest with one more command in its history."""
+        return self.model_copy(update={"history": (*self.history, entry)})
+
+    def with_early_end(self, end: EarlyEnd) -> Manifest:
+        """Returns the manifest with the early end of a trajectory, unless it has it already."""
+        if end in self.early_ends:
+            return self
+        return self.model_copy(
+            update={
+                "early_ends": (*self.early_ends, end),
+                "evaluations_planned": self.evaluations_planned - end.n_unmeasured,
+                "notes": (*self.notes, end.note),
+            }
+        )
 
     def with_components(self, components: Iterable[Component]) -> Manifest:
         """Returns the manifest with further components, without duplicates."""
@@ -200,7 +229,7 @@ def read_manifest(folder: Path) -> Manifest:
     """Returns the manifest in a run's folder.
 
     Raises:
-        SequelaError: The folder has no manifest, or one that can't be read.
+        SequelaError: The folder has no manifest, or one that can't be read, or one of a newer version.
     """
     path = folder / MANIFEST_NAME
     if not path.is_file():
@@ -209,7 +238,19 @@ def read_manifest(folder: Path) -> Manifest:
             hint="Give the folder of a run, as printed at the end of `sequela run`.",
         )
     with naming_file(path, "a manifest of this version of sequela", SequelaError, hint=DAMAGED_HINT):
-        return Manifest.model_validate(read_document(path))
+        content = read_document(path)
+        _check_format(path, content)
+        return Manifest.model_validate(content)
+
+
+def _check_format(path: Path, content: object) -> None:
+    """Refuses a manifest of a newer format, which may have other fields."""
+    version = content.get("format") if isinstance(content, dict) else None
+    if isinstance(version, int) and version > FORMAT:
+        raise SequelaError(
+            f"{path} has the format version {version}; this version of sequela reads up to {FORMAT}.",
+            hint="It is of a newer version of sequela: install that version to use the run.",
+        )
 
 
 def utc_now() -> datetime:

@@ -29,6 +29,7 @@ from sequela.results.item_record import ItemRecord
 from sequela.results.location import ITEMS_FOLDER, open_run_database
 from sequela.results.measurement import Measurement
 from sequela.results.query import Query, matches, ordered
+from sequela.results.removal import Kept, remove_item_files, remove_rows
 from sequela.results.repair import find_damage, set_aside
 from sequela.results.rows import (
     cost_of,
@@ -366,6 +367,35 @@ class ResultsStore:
                     connection, run, self.database, damage, self.folder, self._items_path
                 )
             )
+
+    # Removal
+
+    def retain(self, kept: Kept) -> int:
+        """Removes all results but some, in one transaction; then the files of items that are left over.
+
+        Args:
+            kept: What stays.
+
+        Returns:
+            The number of evaluations that were removed.
+
+        Raises:
+            IntegrityError: Results are damaged; see `damage`.
+            SequelaError: Writing failed.
+        """
+        removed = 0
+
+        def remove(connection: Connection, run: Row) -> None:
+            nonlocal removed
+            removed = remove_rows(connection, run, self.database, kept)
+
+        def clear(connection: Connection, run: Row) -> None:
+            rows = read_evaluations(connection, run, self.database).whole()
+            remove_item_files(self.folder / ITEMS_FOLDER, map(key_of, rows))
+
+        self._write(remove)
+        self._write(clear)  # files go after the rows that name them, and while nobody else writes
+        return removed
 
     @contextmanager
     def _reading(self) -> Iterator[tuple[Connection, Row]]:

@@ -22,6 +22,7 @@ from sequela.results import (
     EDIT_QUALITY,
     UNEDITED,
     CostRecord,
+    EarlyEnd,
     EditRecord,
     EvaluationKey,
     ItemRecord,
@@ -36,6 +37,7 @@ from sequela.studies.baseline import Baseline, measurements
 from sequela.studies.edit_steps import health_note
 from sequela.studies.headline import headline
 from sequela.studies.model_tasks import LoadedModel, PlannedMethod, TrajectoryFacts
+from sequela.studies.outdated import remove_outdated_inputs, remove_outdated_model
 from sequela.studies.outputs import Batch, Health, Measured, Outputs, TrajectoryLog
 from sequela.studies.run_checkpoints import keep_checkpoint
 from sequela.studies.run_log import RunLog
@@ -47,6 +49,7 @@ from sequela.studies.run_manifest import (
     with_trajectories,
 )
 from sequela.studies.tasks import EditTask, MeasureTask, OfModel, Position, TaskKind
+from sequela.studies.trajectory_names import of_sample
 
 
 class Collector:
@@ -56,13 +59,15 @@ class Collector:
         log: The records of the run.
         outputs: The outputs of tasks.
         finished: Whether all results are written already, so that only what tasks follow is checked.
+        updates: Whether results of other models, methods or inputs are removed, instead of refusing the run.
 
     Attributes:
         refusal: The reason why no tasks may follow from a model or a method; None if there is none.
     """
 
-    def __init__(self, log: RunLog, outputs: Outputs, finished: bool = False) -> None:
+    def __init__(self, log: RunLog, outputs: Outputs, finished: bool = False, updates: bool = False) -> None:
         self._finished = finished
+        self._updates = updates
         self.refusal: SequelaError | None = None
         self._log = log
         self._outputs = outputs
@@ -86,9 +91,11 @@ class Collector:
         log = self._log
         if isinstance(result, LoadedModel):
             had_keys = bool(log.manifest.trajectory_keys)
+            if self._updates:
+                remove_outdated_model(log, result)
             log.update(with_model(log.manifest, result, log.folder))
             for sample, findings in result.findings.items():
-                name = log.plan.edits.name if sample is None else f"{log.plan.edits.name}, sample {sample}"
+                name = of_sample(log.plan.edits.name, sample)
                 for one in findings:
                     log.progress.say(f"{name}: {one.sentence}")
             log.update(with_findings(log.manifest, result.name, result.findings))
@@ -104,10 +111,13 @@ class Collector:
                 check_trajectories_stored(result, log.store.evaluations(), log.folder)
             tasks = result.tasks
         elif isinstance(result, PlannedMethod):
+            if self._updates:
+                remove_outdated_inputs(log, result)
             log.update(with_inputs(log.manifest, result, log.folder))
             tasks = result.tasks
         else:
             return ()
+        tasks = tuple(task for task in tasks if log.part.has(log.plan.study, task))
         for task in tasks:
             self._payloads[task.key].append(task.payload)
         return tasks
@@ -241,8 +251,15 @@ class Collector:
         if left:
             note += f" Checkpoints not reached: {', '.join(map(str, left))}."
         self._log.progress.say(note)
-        planned, notes = manifest.evaluations_planned - unmeasured, (*manifest.notes, note)
-        self._log.update(manifest.model_copy(update={"evaluations_planned": planned, "notes": notes}))
+        end = EarlyEnd(
+            model=to.model,
+            method=facts.label,
+            edit_sample=to.edit_sample,
+            order_seed=to.order_seed,
+            n_unmeasured=unmeasured,
+            note=note,
+        )
+        self._log.update(manifest.with_early_end(end))
 
     # Writing
 

@@ -19,6 +19,7 @@ from sequela.studies.plugins import family_component, family_plugin
 from sequela.studies.task_keys import Output
 from sequela.studies.tasks import EditTask, MeasureTask, OfModel, Position, TaskKind, TrajectoryIndex
 from sequela.studies.trajectory import Trajectory
+from sequela.studies.trajectory_names import unedited_key
 
 
 @dataclass(frozen=True)
@@ -89,11 +90,13 @@ class PlannedMethod:
     """The result of planning a method, once it is prepared.
 
     Args:
+        model: The model's name in the study.
         label: The model and the method, as the manifest names them.
         inputs: The hashes of what it has read besides the model and the edits.
         tasks: The tasks of its trajectories.
     """
 
+    model: str
     label: str
     inputs: Mapping[str, str]
     tasks: tuple[Task, ...]
@@ -135,8 +138,7 @@ class ModelTasks:
         """Returns the labels of the unedited model; None is the sample of what belongs to no sample."""
         bench, plan = self._bench, self._plan
         edits = plan.samples.get(sample)
-        content = {"model": bench.model.fingerprint, "edits": None if edits is None else edits.content_hash}
-        of_sample = {} if sample is None else {"edit_sample": sample}  # samples of few edits may be the same
+        key = unedited_key(bench.model.fingerprint, None if edits is None else edits.content_hash, sample)
         labels = Labels(
             model=self._name,
             editor=UNEDITED,
@@ -147,7 +149,7 @@ class ModelTasks:
             n_edits=0,
             **template_labels(bench.routers),
         )
-        return UneditedFacts(hash_json({**content, **of_sample}), labels)
+        return UneditedFacts(key, labels)
 
     def planned(self, method: int) -> PlannedMethod:
         """Returns the tasks of a method's trajectories.
@@ -160,7 +162,7 @@ class ModelTasks:
             tasks += self._trajectory_tasks(method, sample, seed)
         editor = self._bench.sessions[method].editor
         label = f"{self._name}, {method_label(editor.name, editor.variant)}"
-        return PlannedMethod(label, self._bench.inputs(method), tuple(tasks))
+        return PlannedMethod(self._name, label, self._bench.inputs(method), tuple(tasks))
 
     def _unedited_tasks(self) -> Iterator[Task]:
         """Yields the tasks of the unedited model, and those that prepare and plan its methods.

@@ -14,6 +14,7 @@ from sequela.evaluation.suite import Suite
 from sequela.results import EDIT_QUALITY
 from sequela.scheduling import Task
 from sequela.studies.plan import Plan
+from sequela.studies.run_part import WHOLE, RunPart
 from sequela.studies.tasks import EditTask, MeasureTask, OfModel, TaskKind
 
 SUITE_TOKENS = 10_000
@@ -78,10 +79,10 @@ def piece_of(task: Task) -> Piece | None:
     return measuring(payload.model, suite, task.weight)
 
 
-def pieces_of(plan: Plan) -> Iterator[Piece]:
-    """Yields all pieces of a study."""
+def pieces_of(plan: Plan, part: RunPart = WHOLE) -> Iterator[Piece]:
+    """Yields all pieces of a study, or of a part of it."""
     study = plan.study
-    for model in study.models:
+    for model in filter(part.has_model, study.models):
         yield loading(model)
         for edits in plan.samples.values():
             yield measuring(model, "answers", ANSWER_TOKENS * len(edits))
@@ -90,8 +91,10 @@ def pieces_of(plan: Plan) -> Iterator[Piece]:
         if study.alarms.every:
             yield measuring(model, "health", ALARM_TOKENS)
         for method in range(len(plan.editors)):
+            if not part.has_method(study, method):
+                continue
             yield preparing(model, method)
-            for _ in study.orders:
+            for _ in (one for one in study.orders if part.has_order(*one)):
                 for start, stop in pairwise(study.checkpoints):
                     yield editing(model, method, stop - start)
                     yield measuring(model, EDIT_QUALITY, QUALITY_TOKENS * stop)

@@ -25,6 +25,7 @@ from sequela.studies.edit_samples import SamplesOfEdits, edits_of_study, samples
 from sequela.studies.study import EditorChoice, Study
 from sequela.studies.text_rules import text_rules
 from sequela.studies.trajectory import Trajectory
+from sequela.studies.trajectory_names import of_sample
 
 
 @dataclass(frozen=True)
@@ -68,8 +69,7 @@ class Plan:
         """Returns the version of each suite, including edit quality; of that, one for each sample."""
         versions = {suite.name: suite.version for suite in self.suites}
         for sample in self.samples:
-            name = EDIT_QUALITY if sample is None else f"{EDIT_QUALITY}, sample {sample}"
-            versions[name] = self._edit_quality_versions[sample]
+            versions[of_sample(EDIT_QUALITY, sample)] = self._edit_quality_versions[sample]
         return versions
 
     def version_of(self, suite: str, sample: int | None = None) -> str:

@@ -92,6 +92,24 @@ def check_plugins(
             raise BadInputError(f"{used}; the installed one is from {origin}.", hint=hint)
 
 
+def changed_plugins(manifest: Manifest, named: Collection[Plugin]) -> tuple[Plugin, ...]:
+    """Returns the plug-ins of a run that are installed in another version now.
+
+    Args:
+        manifest: The run's manifest.
+        named: The plug-ins that the study names now; of model families, all that are installed count.
+    """
+    now = {(one.kind, one.name): one for one in named}
+    changed = []
+    for plugin in manifest.plugins:
+        current = now.get((plugin.kind, plugin.name))
+        if plugin.kind == FAMILY_REGISTRY.kind:
+            current = next(iter(_plugin(FAMILY_REGISTRY, plugin.name)), None)
+        if current is not None and current != plugin:
+            changed.append(plugin)
+    return tuple(changed)
+
+
 def check_plugins_of_run(folder: Path) -> None:
     """Checks, as `check_plugins` does, the plug-ins of the run in a folder, if there is one.
 

@@ -51,8 +51,10 @@ from sequela.studies.plan import Plan, make_plan
 from sequela.studies.run_listener import RunListener
 from sequela.studies.run_lock import check_not_running, only_process
 from sequela.studies.run_log import RunLog
-from sequela.studies.run_manifest import OtherRunError, open_manifest
+from sequela.studies.run_manifest import open_manifest
+from sequela.studies.run_part import WHOLE, RunPart
 from sequela.studies.study import Study
+from sequela.studies.study_update import OtherRunError
 from sequela.studies.tasks import OfModel, TaskKind
 from sequela.studies.workbench import StudyWorkbench
 from sequela.studies.workers import THIS_PROCESS, Workers
@@ -103,6 +105,9 @@ def run_study(
     progress: Progress = SILENT,
     command: str = "",
     workers: Workers = THIS_PROCESS,
+    *,
+    update: bool = False,
+    part: RunPart = WHOLE,
 ) -> RunResult:
     """Runs a study, or resumes an interrupted run.
 
@@ -112,16 +117,21 @@ def run_study(
         progress: Receives messages and progress.
         command: The user's command, for the manifest.
         workers: The workers that do the tasks; by default this process.
+        update: Whether a run of another version of the study in the folder goes on as one of this study:
+            results that it doesn't have are removed, and only what is new or changed is measured.
+        part: The part of the study to run; what others have done stays.
 
     Returns:
         The outcome. After Ctrl-C, the status is `stopped`, and all results so far are kept.
 
     Raises:
         FailedTasksError: Tasks failed whenever they were tried; all others are done.
+        OtherRunError: The folder has the run of another study, or of another version of this one.
         HeldElsewhereError: Another process is running a study in the folder.
         SequelaError: The study can't be run; if possible, this is detected before anything slow starts.
     """
     folder, device = check_path("folder", folder), choose_device(study.device)
+    part.check(study)
     check_not_running(folder)
     plan = make_plan(study)
     ensure_writable(folder, SPACE_NEEDED)
@@ -130,40 +140,53 @@ def run_study(
     if precision.reason:
         progress.say(f"weights in {precision}")
     with only_process(folder):
-        return _run_plan(plan, folder, command, precision, progress, workers)
+        return _run_plan(plan, folder, command, precision, progress, workers, update, part)
 
 
 def _run_plan(
-    plan: Plan, folder: Path, command: str, precision: Precision, progress: Progress, workers: Workers
+    plan: Plan,
+    folder: Path,
+    command: str,
+    precision: Precision,
+    progress: Progress,
+    workers: Workers,
+    update: bool,
+    part: RunPart,
 ) -> RunResult:
     earlier = read_manifest(folder) if (folder / MANIFEST_NAME).is_file() else None
+    manifest, changed = open_manifest(plan, folder, command, precision, earlier, update)
     objects = open_objects()
     with open_store(folder, create=True, name=plan.study.name) as store:
         for note in store.notes:
             progress.say(note)
-        manifest = open_manifest(plan, folder, command, precision, earlier)
         damage = store.damage()
         if damage:
-            write_manifest(folder, manifest)  # from now on the run isn't finished any more
+            # From now on the run isn't finished any more.
+            write_manifest(folder, earlier.finish(Status.STOPPED) if changed and earlier else manifest)
             _set_aside(store, damage, folder, progress)
+        if changed is not None:
+            changed.apply(store, folder, progress)
+            write_manifest(folder, manifest)  # last, so that an update that is interrupted is done again
+            earlier = None
         kept = manifest.n_done(store.evaluations())
         finished = earlier is not None and not damage and earlier.incompleteness(kept) is None
         if finished and earlier is not None:
             progress.say(
                 f"all {kept} evaluations are done already; checking that models and methods are the same"
             )
-            log = RunLog(plan, folder, store, earlier, progress, workers.count)
+            log = RunLog(plan, folder, store, earlier, progress, workers.count, part)
         else:
-            log = RunLog(plan, folder, store, manifest, progress, workers.count)
+            manifest = part.recorded(manifest)
+            log = RunLog(plan, folder, store, manifest, progress, workers.count, part)
         try:
             if not finished:
                 write_manifest(folder, manifest)
                 if kept:
                     progress.say(f"{kept} of {manifest.evaluations_planned} evaluations are done and kept")
             with watched(progress, log.workload):
-                failed = _run_tasks(log, objects, precision, workers, finished)
+                failed = _run_tasks(log, objects, precision, workers, finished, update)
             if not finished:
-                log.finish(Status.FAILED if failed else Status.COMPLETE, "; ".join(map(str, failed)))
+                log.finish(_status_after(log, failed), "; ".join(map(str, failed)))
             if failed:
                 raise FailedTasksError(failed)
         except KeyboardInterrupt:
@@ -175,7 +198,7 @@ def _run_plan(
         except BaseException as error:
             # A full disk must not hide the original error.
             with suppress(OSError, CantWriteError), interrupts_deferred():
-                if isinstance(error, OtherRunError) and earlier is not None:
+                if earlier is not None and (finished or isinstance(error, OtherRunError)):
                     log.update(earlier)  # the results in the folder are as they were
                 else:
                     log.finish(Status.FAILED, str(error) or type(error).__name__)
@@ -192,7 +215,7 @@ def _run_plan(
 
 
 def _run_tasks(
-    log: RunLog, objects: Store, precision: Precision, workers: Workers, finished: bool
+    log: RunLog, objects: Store, precision: Precision, workers: Workers, finished: bool, update: bool
 ) -> list[Outcome]:
     """Runs the tasks of a study; returns those that failed.
 
@@ -202,9 +225,10 @@ def _run_tasks(
         precision: The data type of the weights.
         workers: The workers.
         finished: Whether all results are there, so that only models and methods are checked.
+        update: Whether results of other models and methods are removed, instead of refusing the run.
     """
     plan, run_id = log.plan, run_id_of(log.folder)
-    collector = Collector(log, Outputs(objects), finished)
+    collector = Collector(log, Outputs(objects), finished, update)
     listener = RunListener(log, collector, several=log.n_workers > 1)
 
     def expand(outcome: Outcome) -> Sequence[Task]:
@@ -226,13 +250,22 @@ def _run_tasks(
             log.progress.say(f"{task.label} is done again: {error}")
         return False
 
-    graph = TaskGraph(_load_task(name) for name in plan.study.models)
+    graph = TaskGraph(_load_task(name) for name in filter(log.part.has_model, plan.study.models))
     executor = workers.make(
         lambda: StudyWorkbench(plan, objects, precision),
         partial(StudyWorkbench.of_study, plan.study, objects, precision),
     )
     outcomes = Scheduler(graph, executor, is_stored, listener, expand=expand).run()
     return [one for one in outcomes if one.state is State.FAILED]
+
+
+def _status_after(log: RunLog, failed: Sequence[Outcome]) -> Status:
+    """Returns the status of a run whose tasks have ended."""
+    if failed:
+        return Status.FAILED
+    done = log.manifest.n_done(log.store.evaluations())
+    is_part = not log.part.is_whole and done < log.manifest.evaluations_planned
+    return Status.PARTIAL if is_part else Status.COMPLETE
 
 
 def _load_task(model: str) -> Task:

@@ -10,6 +10,7 @@ from sequela.core.workload import Workload
 from sequela.results import Manifest, ResultsStore, Status, write_manifest
 from sequela.studies.pieces import pieces_of
 from sequela.studies.plan import Plan
+from sequela.studies.run_part import WHOLE, RunPart
 
 
 @dataclass
@@ -23,6 +24,7 @@ class RunLog:
         manifest: The manifest, as it was last written.
         progress: Receives messages and progress.
         n_workers: The number of workers.
+        part: The part of the study that is run.
     """
 
     plan: Plan
@@ -31,10 +33,11 @@ class RunLog:
     manifest: Manifest
     progress: Progress
     n_workers: int = 1
+    part: RunPart = WHOLE
     workload: Workload = field(init=False)
 
     def __post_init__(self) -> None:
-        name, pieces = f"study {self.plan.study.name}", pieces_of(self.plan)
+        name, pieces = f"study {self.plan.study.name}", pieces_of(self.plan, self.part)
         self.workload = Workload(name, pieces, n_workers=self.n_workers)
 
     def update(self, manifest: Manifest) -> None:

@@ -6,28 +6,34 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from sequela.core.errors import SequelaError
 from sequela.core.precision import Precision
 from sequela.edits import Finding
 from sequela.models.loading import choose_device
-from sequela.results import EditFinding, EvaluationKey, Manifest, collect_environment, order_label
+from sequela.results import EditFinding, EvaluationKey, Manifest, collect_environment
 from sequela.studies.model_tasks import LoadedModel, PlannedMethod, TrajectoryFacts
+from sequela.studies.outdated import END_TOKENS
 from sequela.studies.plan import Plan
 from sequela.studies.plugins import (
+    changed_plugins,
     check_plugins,
     components_of,
     plugins_of,
 )
-
-
-class OtherRunError(SequelaError):
-    """The results of a run would be mixed with those of another one."""
+from sequela.studies.study_update import OtherRunError, StudyUpdate
+from sequela.studies.trajectory_names import names_of_model, of_sample, trajectory_name
 
 
 def open_manifest(
-    plan: Plan, folder: Path, command: str, precision: Precision, earlier: Manifest | None
-) -> Manifest:
-    """Returns the manifest of a new or resumed run; the caller writes it.
+    plan: Plan,
+    folder: Path,
+    command: str,
+    precision: Precision,
+    earlier: Manifest | None,
+    update: bool = False,
+) -> tuple[Manifest, StudyUpdate | None]:
+    """Returns the manifest of a new or resumed run, and the update of the run in the folder if there is one.
+
+    Nothing in the folder is changed, and the manifest isn't written.
 
     Args:
         plan: The plan of the study.
@@ -35,24 +41,52 @@ def open_manifest(
         command: The user's command.
         precision: The data type of the weights.
         earlier: The manifest in the folder, if it has a run already.
+        update: Whether the run may be one of another version of the study, which is updated then.
 
     Raises:
         OtherRunError: The folder has a run of another study.
+        BadInputError: A package of the run is not installed, or has another version.
     """
+    manifest = _new_manifest(plan, command, precision)
+    if earlier is None:
+        return manifest, None
+    if not update:
+        check_plugins(earlier)
+    changed = StudyUpdate(earlier, manifest, changed_plugins(earlier, manifest.plugins))
+    if update:
+        return changed.manifest(), changed
+    if changed.changes:
+        changed.refuse(folder)
+    manifest = manifest.model_copy(
+        update={
+            "started": earlier.started,
+            "model_hashes": earlier.model_hashes,
+            "trajectory_keys": earlier.trajectory_keys,
+            "input_hashes": earlier.input_hashes,
+            "edit_findings": earlier.edit_findings,
+            "history": earlier.history,
+        }
+    )
+    for end in earlier.early_ends:
+        manifest = manifest.with_early_end(end)
+    return manifest.with_components(earlier.components).with_plugins(earlier.plugins), None
+
+
+def _new_manifest(plan: Plan, command: str, precision: Precision) -> Manifest:
+    """Returns the manifest of a run that begins."""
     config = plan.study.model_dump(mode="json")
     config["dtype"] = precision.name
     for editor_config, (_, editor) in zip(config["editors"], plan.editors, strict=True):
         # With defaults filled in, so that a version with other defaults doesn't resume this run.
         editor_config["settings"] = editor.settings
-    manifest = Manifest(
+    return Manifest(
         name=plan.study.name,
         evaluations_planned=plan.n_evaluations,
         environment=collect_environment(str(choose_device(plan.study.device)), str(precision)),
         config=config,
         given=plan.study.model_dump(mode="json"),
         edit_set_hashes={
-            plan.edits.name if sample is None else f"{plan.edits.name}, sample {sample}": edits.content_hash
-            for sample, edits in plan.samples.items()
+            of_sample(plan.edits.name, sample): edits.content_hash for sample, edits in plan.samples.items()
         },
         suite_versions=plan.suite_versions(),
         suite_infos=plan.suite_infos(),
@@ -66,30 +100,6 @@ def open_manifest(
         command=command,
         notes=tuple(plan.notes()),
     )
-    if earlier is not None:
-        check_plugins(earlier)
-        if _result_determining_fields(earlier) != _result_determining_fields(manifest):
-            raise OtherRunError(
-                f"{folder} has the run of another study, or of an earlier version of this one.",
-                hint="Choose another folder with --output, or delete that one.",
-            )
-        manifest = manifest.model_copy(
-            update={
-                "started": earlier.started,
-                "model_hashes": earlier.model_hashes,
-                "trajectory_keys": earlier.trajectory_keys,
-                "input_hashes": earlier.input_hashes,
-                "edit_findings": earlier.edit_findings,
-            }
-        )
-        manifest = manifest.with_components(earlier.components).with_plugins(earlier.plugins)
-    return manifest
-
-
-def _result_determining_fields(manifest: Manifest) -> tuple[object, ...]:
-    """Returns the fields that determine the results of a run; the memory limit is not one of them."""
-    config = {key: value for key, value in manifest.config.items() if key != "memory"}
-    return config, manifest.edit_set_hashes, manifest.suite_versions
 
 
 def with_model(manifest: Manifest, model: LoadedModel, folder: Path) -> Manifest:
@@ -108,7 +118,8 @@ def with_model(manifest: Manifest, model: LoadedModel, folder: Path) -> Manifest
         raise OtherRunError(
             f"{name!r} is no longer the model with which the run in {folder} started: its "
             f"fingerprint was {known[name]} and is now {fingerprint}.",
-            hint="Choose another folder with --output. If its files are the same, another version of "
+            hint=f"Choose another folder with --output, or add --update: all results of {name} are then "
+            "removed and measured again, and the others stay. If its files are the same, another version of "
             "transformers reads them differently; install the earlier one to continue.",
         )
     twins = [other for other, of_other in known.items() if of_other == fingerprint]
@@ -117,7 +128,7 @@ def with_model(manifest: Manifest, model: LoadedModel, folder: Path) -> Manifest
             f"{name!r} and {twins[0]!r} are the same model.", hint="Remove one of them from the study."
         )
     # A fingerprint doesn't cover generation_config.json, because only generated texts depend on it.
-    manifest = _with_input(manifest, name, "end tokens", model.end_tokens, folder)
+    manifest = _with_input(manifest, name, END_TOKENS, model.end_tokens, folder)
     manifest = manifest.model_copy(update={"model_hashes": {**known, name: fingerprint}})
     return manifest.with_components([model.component]).with_plugins(model.plugins)
 
@@ -134,8 +145,8 @@ def with_findings(
     """
     found = tuple(
         EditFinding(**{**asdict(one), "kind": one.kind.value, "edit_sample": sample})
-        for sample, of_sample in findings.items()
-        for one in of_sample
+        for sample, found_of_sample in findings.items()
+        for one in found_of_sample
     )
     return manifest.model_copy(update={"edit_findings": {**manifest.edit_findings, name: found}})
 
@@ -151,11 +162,18 @@ def with_trajectories(manifest: Manifest, model: LoadedModel, folder: Path) -> M
     Raises:
         OtherRunError: The results of a trajectory would be mixed with those of another one.
     """
-    keys = dict(manifest.trajectory_keys)
-    for (_, sample, seed), one in model.trajectories.items():
-        name = f"{model.name}, {one.label}, {order_label(sample, seed)}"
-        if keys.setdefault(name, one.key) != one.key:
+    known = manifest.trajectory_keys
+    own = {
+        trajectory_name(model.name, one.label, sample, seed): one
+        for (_, sample, seed), one in model.trajectories.items()
+    }
+    for name, one in own.items():
+        if known.get(name, one.key) != one.key:
             raise _other_method(model, one, folder)
+    # In the order of the study, by which `trajectories_by_place` identifies them.
+    former = names_of_model(known, model.name, manifest.config["models"])
+    others = {name: key for name, key in known.items() if name not in former}
+    keys = others | {name: one.key for name, one in own.items()}
     return manifest.model_copy(update={"trajectory_keys": keys})
 
 
@@ -175,7 +193,8 @@ def _other_method(model: LoadedModel, trajectory: TrajectoryFacts, folder: Path)
     return OtherRunError(
         f"{trajectory.label} on {model.name} is no longer the method with which the run "
         f"in {folder} started: a preset, the text of the key statistics or a default has changed.",
-        hint="Restore it, or choose another folder with --output.",
+        hint="Restore it, choose another folder with --output, or add --update: results of this method are "
+        "then removed and measured again, and the others stay.",
     )
 
 
@@ -214,6 +233,7 @@ def _with_input(manifest: Manifest, of: str, kind: str, current: str, folder: Pa
         raise OtherRunError(
             f"{of}, {kind}: no longer what the run in {folder} started with; the hash was {earlier} and is "
             f"now {current}.",
-            hint="Restore the former one, or choose another folder with --output.",
+            hint=f"Restore the former one, choose another folder with --output, or add --update: results of "
+            f"{of} are then removed and measured again, and the others stay.",
         )
     return manifest.model_copy(update={"input_hashes": hashes})
