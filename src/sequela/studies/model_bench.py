@@ -14,6 +14,7 @@ from sequela.editors.session import EditSession
 from sequela.evaluation.monitors import HealthMonitor
 from sequela.inference import Engine, open_engine
 from sequela.models import LanguageModel, load_model
+from sequela.store import Store
 from sequela.studies.plan import Plan
 from sequela.studies.task_keys import Output, TaskKeys
 from sequela.studies.trajectory import Trajectory
@@ -27,12 +28,15 @@ class ModelBench:
         name: The model's name in the study.
         precision: The data type of the weights.
         progress: Receives messages and progress.
+        store: The store of statistics.
 
     Raises:
         SequelaError: The model can't be loaded, or a method of the study can't be used with it.
     """
 
-    def __init__(self, plan: Plan, name: str, precision: Precision, progress: Progress) -> None:
+    def __init__(
+        self, plan: Plan, name: str, precision: Precision, progress: Progress, store: Store | None = None
+    ) -> None:
         self.plan = plan
         self.model: LanguageModel = load_model(
             name,
@@ -42,6 +46,7 @@ class ModelBench:
             progress=progress,
         )
         self.progress = progress
+        self._store = store
         self._open = ExitStack()
 
     def close(self) -> None:
@@ -61,7 +66,7 @@ class ModelBench:
     @cached_property
     def sessions(self) -> list[EditSession]:
         """The session of each method, in the study's order."""
-        return self.plan.sessions(self.model, self.progress)
+        return self.plan.sessions(self.model, self.progress, self._store)
 
     @cached_property
     def engine(self) -> Engine:
