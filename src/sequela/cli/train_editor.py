@@ -66,8 +66,8 @@ def train_editor(
         typer.Option(
             "--output",
             "-o",
-            help="The folder for the network (default: a folder in the cache; `edit` and `run` use it, and so do "
-            "all that share the store).",
+            help="The folder for the network (default: a folder in the cache, and the store; `edit` and `run` "
+            "find it there).",
         ),
     ] = None,
     device: options.Device = None,
@@ -80,6 +80,7 @@ def train_editor(
     """
     from sequela.core.errors import BadInputError
     from sequela.core.paths import ensure_writable
+    from sequela.core.wording import size_in_words
     from sequela.editors import create_editor
     from sequela.editors.presets import with_preset
     from sequela.editors.training.artifact import artifact_folder
@@ -126,8 +127,7 @@ def train_editor(
             progress.say(f"{usable.n_left_out} edits lack a paraphrase or a neighbor's answer: skipped.")
         progress.say(
             f"{len(usable.train)} training edits, {len(usable.held_out)} held-out edits; training needs "
-            "about "
-            f"{training.memory_bytes() / 2**20:,.0f} MiB in addition to the model."
+            f"about {size_in_words(training.memory_bytes())} in addition to the model."
         )
         store = None if output else open_store()
         artifact = training.run()
