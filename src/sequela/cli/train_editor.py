@@ -66,8 +66,8 @@ def train_editor(
         typer.Option(
             "--output",
             "-o",
-            help="The folder for the network (default: a folder in the cache, and the store; `edit` and `run` "
-            "find it there).",
+            help="The folder for the network (default: a folder in the cache, and the store; `edit` and "
+            "`run` find it there).",
         ),
     ] = None,
     device: options.Device = None,
