@@ -141,7 +141,7 @@ class TestDamaged:
         cut(kept.store.fetch(kept.corpus_address) / "corpus.safetensors")
         again = Statistics(kept.model, kept.spec, tmp_path / "statistics", said)
         found = again.key_covariance(3)
-        assert "The text of the key statistics is made again" in said.lines[0]
+        assert "The text of the key statistics is read or sampled again" in said.lines[0]
         fresh = Statistics(kept.model, kept.spec, tmp_path / "elsewhere").key_covariance(3)
         assert torch.equal(found.matrix, fresh.matrix)
 

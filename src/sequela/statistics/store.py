@@ -234,7 +234,7 @@ class Statistics:
             try:
                 return read_corpus(self.store.fetch(address))
             except DamagedObjectError as error:
-                self._note(error, "The text of the key statistics is made again")
+                self._note(error, "The text of the key statistics is read or sampled again")
         former = self._former
         corpus = (
             former.read_corpus()

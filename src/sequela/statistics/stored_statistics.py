@@ -147,7 +147,7 @@ class FormerStatistics:
 
     @property
     def has_corpus(self) -> bool:
-        """Whether the corpus is there; one of the first versions had no hash and doesn't count."""
+        """True if the corpus is there; one of the first versions, without a hash, does not count."""
         return (self.folder / f"{_CORPUS}.json").is_file()
 
     def read(self, layer: int) -> KeyCovariance:
