@@ -7,6 +7,7 @@ tested in `tests/results`.
 from __future__ import annotations
 
 import random
+import shutil
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -30,20 +31,27 @@ from sequela.editors.training.artifact import (
     read_artifact,
     save_network,
 )
+from sequela.editors.training.stored_network import keep_network
 from sequela.editors.training.training import STATE, STATE_TENSORS, StoredTraining
 from sequela.models.gguf import write_copy
 from sequela.models.gguf_copy import MARKER, copy_is_whole
 from sequela.results import Manifest, collect_environment, read_manifest, write_manifest
-from sequela.statistics import Statistics
+from sequela.statistics.stored_statistics import FormerStatistics, read_corpus, read_covariance
+from sequela.store import Address, DamagedObjectError, Store
 from support.edits import CONTEXTS, TINY_EDITS
+from support.exact import exact_language_model
 from support.mutations import damage
 from support.packages import write_gguf
 from support.sessions import edit_in_batches
 from support.statistics import tiny_statistics
+from support.stores import local_store
 from support.tiny import tiny_language_model
 
 N_DAMAGES = 200
 """The number of damages to each file."""
+
+N_DAMAGES_OF_OBJECTS = 100
+"""The number of damages to each file of an object of the store."""
 
 MODEL = tiny_language_model("llama")
 
@@ -110,19 +118,67 @@ def test_saved_edits_and_checkpoints(tmp_path: Path, method: str, settings: dict
     check(*(Stored(path, read) for path in sorted(folder.iterdir())))
 
 
+def check_object(store: Store, address: Address, read: Callable[[Path], str]) -> None:
+    """Checks that every damage to every file of an object is told with the file, or harmless.
+
+    Args:
+        store: The store, in a folder.
+        address: The object.
+        read: Reads its files from their folder, and returns every value in them as text.
+    """
+    folder = store.fetch(address).parent
+    whole = {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+    expected, found = read(store.fetch(address)), Counter[str]()
+    assert len(whole) == 3
+    for path, content in whole.items():
+        path.chmod(0o644)
+        for seed in range(N_DAMAGES_OF_OBJECTS):
+            path.write_bytes(damage(content, random.Random(f"{path.name} {seed}")))
+            aside = None
+            try:
+                value = read(store.fetch(address))
+                found["harmless" if value == expected else f"another value ({path.name}, {seed})"] += 1
+            except DamagedObjectError as error:
+                named, aside = path.name in error.message and str(address) in error.message, error.aside
+                found["told" if named and aside else f"told without the file ({path.name})"] += 1
+            if aside is not None:
+                assert not store.has(address)  # so that it is made again
+                Path(aside).rename(folder)
+        path.write_bytes(content)
+    assert set(found) <= {"told", "harmless"}, found
+    assert found["told"] > 0.95 * len(whole) * N_DAMAGES_OF_OBJECTS, found
+
+
 def test_statistics(tmp_path: Path) -> None:
     kept = tiny_statistics(MODEL, tmp_path)
     kept.prepare([1])
 
+    def covariance(folder: Path) -> str:
+        found = read_covariance(folder, 1, MODEL)
+        return f"{found.matrix.tolist()} {found.n_tokens} {found.corpus}"
+
+    def corpus(folder: Path) -> str:
+        found = read_corpus(folder)
+        return f"{found.sequences.tolist()} {found.description}"
+
+    check_object(kept.store, kept.address_of(1), covariance)
+    check_object(kept.store, kept.corpus_address, corpus)
+
+
+def test_statistics_of_an_earlier_version(tmp_path: Path) -> None:
+    (old,) = (Path(__file__).parent / "old_formats" / "statistics").iterdir()
+    folder = shutil.copytree(old, tmp_path / "old")
+    kept = FormerStatistics(folder, exact_language_model())
+
     def read() -> str:
-        found = Statistics(MODEL, kept.spec, tmp_path / "statistics").key_covariance(1)
+        found = kept.read(1)
         return f"{found.matrix.tolist()} {found.n_tokens} {found.corpus}"
 
     def corpus() -> str:
-        found = Statistics(MODEL, kept.spec, tmp_path / "statistics")._corpus()
+        found = kept.read_corpus()
         return f"{found.sequences.tolist()} {found.description}"
 
-    files = [path for path in sorted(kept.folder.iterdir()) if not path.name.startswith(".")]
+    files = sorted(folder.iterdir())
     assert len(files) == 4
     check(*(Stored(path, read if path.name.startswith("layer") else corpus) for path in files))
 
@@ -162,6 +218,15 @@ def test_trained_networks_and_trainings(tmp_path: Path) -> None:
 
     files = sorted(tmp_path.iterdir())
     assert len(files) == 4
+    store = local_store(tmp_path / "store")
+    _, address = keep_network(tmp_path, store)
+    assert address is not None
+
+    def stored(folder: Path) -> str:
+        found = read_artifact(folder)
+        return f"{found} {load_tensors(folder / NETWORK, found.network)}"
+
+    check_object(store, address, stored)
     check(*(Stored(path, training if path.name.startswith("training") else trained) for path in files))
 
 

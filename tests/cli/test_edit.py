@@ -189,6 +189,11 @@ class TestStats:
         assert second.json["collected_now"] == []
         assert Path(first.json["folder"]).is_dir()
         assert "all 3 layers were stored already" in sequela(*command).stdout
+        listed = sequela("store", "list", "--kind", "statistics", "--json").json
+        assert sorted(str(one["about"].get("layer", "text")) for one in listed) == ["0", "2", "3", "text"]
+        assert "4 objects verified" in sequela("store", "verify", "--kind", "statistics").stdout
+        (pruned,) = sequela("store", "prune", "--unused", "--dry-run").stdout.splitlines()[-1:]
+        assert pruned.startswith("4 objects would be removed")
 
     @pytest.mark.parametrize(
         ("arguments", "expected"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,12 @@ def test_edit_finds_the_trained_network(
     made = sequela("edit", "--model", world_folder, "--editor", editor, "--edits", edits_file, "--json")
     assert made.exit_code == 0, made.stderr
     assert made.json["state"]["network"] == reported.json["network"]
+    stored = [str(one["key"]) for one in sequela("store", "list", "--kind", "network", "--json").json]
+    assert f"network/{stored[0]}" == reported.json["object"]
+    shutil.rmtree(reported.json["folder"])  # another user, who shares the store only
+    again = sequela("edit", "--model", world_folder, "--editor", editor, "--edits", edits_file, "--json")
+    assert again.json["state"]["network"] == reported.json["network"]
+    assert reported.json["object"] in "".join(again.stderr.split())
 
 
 def test_it_shows_the_curve_and_can_be_resumed(

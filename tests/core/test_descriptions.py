@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict
 
-from sequela.core.descriptions import digest_of, read_description_of, write_description
+from sequela.core.descriptions import read_description_of, write_description
 from sequela.core.errors import BadInputError, IntegrityError, SequelaError
 from support.mutations import damage
 
@@ -82,12 +82,3 @@ def test_a_damaged_document_is_told_or_harmless(seed: int, tmp_path_factory: pyt
         found = str(error)
     path.write_bytes(whole)
     assert not found or found.startswith(f"{path} ")
-
-
-@given(
-    st.dictionaries(st.text(), st.one_of(st.integers(), st.text(), st.floats(allow_nan=False)), max_size=4)
-)
-def test_a_digest_is_the_same_after_a_round_through_json(content: dict[str, Any]) -> None:
-    again = json.loads(json.dumps(content))
-    assert digest_of(again) == digest_of(content)
-    assert digest_of({**again, "digest": "x"}) == digest_of(content)

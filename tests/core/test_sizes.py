@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sequela.core.errors import BadInputError
-from sequela.core.sizes import read_size, size_in_words
+from sequela.core.sizes import read_size
 
 
 @pytest.mark.parametrize(
@@ -47,20 +47,3 @@ def test_anything_else_is_an_error_that_says_how_to_write_it(size: Any) -> None:
     with pytest.raises(BadInputError, match="Invalid size") as caught:
         read_size(size)
     assert "4GiB" in (caught.value.hint or "")
-
-
-@pytest.mark.parametrize(
-    ("size", "words"),
-    [
-        (0, "0 bytes"),
-        (1, "1 byte"),
-        (1023, "1023 bytes"),
-        (1024, "1.0 KiB"),
-        (1536, "1.5 KiB"),
-        (1000 * 1024, "1.0 MiB"),
-        (5 * 2**30, "5.0 GiB"),
-        (2**41, "2048.0 GiB"),
-    ],
-)
-def test_sizes_in_words(size: int, words: str) -> None:
-    assert size_in_words(size) == words

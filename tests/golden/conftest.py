@@ -11,17 +11,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from sequela.core.descriptions import write_description
 from sequela.core.errors import SequelaError
-from sequela.core.files import save_tensors
-from sequela.core.hashing import hash_tensors
 from sequela.editors.methods.rome import editor
 from sequela.editors.shared import multi_layer
 from sequela.editors.shared.target_optimization import Target, optimize_targets
 from sequela.models import LanguageModel, load_model
 from sequela.models.forward.activations import Site
-from sequela.statistics import CorpusSpec, Statistics
-from sequela.statistics.store import StoredCorpus
+from sequela.statistics import Corpus, Statistics
 from support.oracle import Case, open_case
 
 
@@ -52,18 +48,10 @@ def real_model(oracle: Path) -> LanguageModel:
 
 @pytest.fixture(scope="session")
 def statistics(oracle: Path, real_model: LanguageModel, request: pytest.FixtureRequest) -> Statistics:
-    """Key statistics over the reference's corpus, kept between runs of the tests.
-
-    The corpus is written to the location where `Statistics` stores its own: the reference has token ids.
-    """
-    token_ids = load_file(oracle / "shared" / "tensors.safetensors")["corpus_ids"].to(torch.int32)
-    folder = Path(request.config.cache.mkdir("sequela-golden")) / hash_tensors([("token_ids", token_ids)])
-    spec = CorpusSpec(n_tokens=token_ids.numel(), window=token_ids.shape[1])
-    statistics = Statistics(real_model, spec, folder)
-    content_hash = save_tensors(statistics.folder / "corpus.safetensors", {"token_ids": token_ids})
-    stored = StoredCorpus(description="the reference's corpus", content_hash=content_hash)
-    write_description(statistics.folder / "corpus.json", stored)
-    return statistics
+    """Key statistics over the reference's corpus, which are kept between runs of the tests."""
+    token_ids = load_file(oracle / "shared" / "tensors.safetensors")["corpus_ids"].to(torch.long)
+    folder = Path(request.config.cache.mkdir("sequela-golden"))
+    return Statistics(real_model, folder=folder, corpus=Corpus.of("the reference's corpus", token_ids))
 
 
 @pytest.fixture

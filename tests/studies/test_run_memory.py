@@ -84,7 +84,7 @@ class TestMemory:
     def test_a_limit_that_is_too_low_is_reported_before_any_measurement(
         self, make_study: MakeStudy, tmp_path: Path
     ) -> None:
-        with pytest.raises(SequelaError, match="A memory limit of 100 MiB is too low"):
+        with pytest.raises(SequelaError, match=r"A memory limit of 100\.0 MiB is too low"):
             run_study(make_study(memory="100MiB"), tmp_path / "run")
         assert measured(tmp_path / "run") == []
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -10,12 +11,19 @@ from typing import Any
 import pytest
 
 from sequela.edited import EditedModel
+from sequela.editors import create_editor
 from sequela.editors.session import EditSession
+from sequela.editors.training.stored_network import keep_network
 from sequela.evaluation.suites.builtin import BuiltinSuite
+from sequela.models import LanguageModel
+from sequela.statistics import CorpusSpec, Statistics
+from sequela.statistics import store as statistics_store
 from sequela.store import Address, Kind, open_store
 from sequela.studies import Study, run_study
 from sequela.studies.workers import Workers
-from support.runs import checkpoint_files, edit_records, measured
+from support.runs import MessageLog, checkpoint_files, edit_records, measured
+from support.trainings import train_quickly
+from support.world import World
 
 MakeStudy = Callable[..., Study]
 
@@ -115,3 +123,73 @@ def test_a_damaged_output_is_computed_again(make_two: MakeStudy, tmp_path: Path)
     alone = measured(tmp_path / "second", n_edits=1)
     assert alone == measured(tmp_path / "first", n_edits=1)
     assert [str(one.address) for one in store.entries([Kind.CHECKPOINT])].count(str(address)) == 1
+
+
+WITH_STATISTICS = {"name": "rome", "settings": {"n_contexts": 1, "v_num_grad_steps": 2}}
+FEW_TOKENS = {"source": "self", "n_tokens": 640, "window": 64}
+
+
+@pytest.fixture
+def collected(monkeypatch: pytest.MonkeyPatch) -> Counter[int]:
+    """Counts the layers whose statistics are collected."""
+    counts: Counter[int] = Counter()
+    collect = statistics_store.collect_key_covariances
+
+    def counted(model: Any, corpus: Any, layers: Any, *args: Any) -> Any:
+        counts.update(layers)
+        return collect(model, corpus, layers, *args)
+
+    monkeypatch.setattr(statistics_store, "collect_key_covariances", counted)
+    return counts
+
+
+def test_a_second_study_collects_no_statistics(
+    make_two: MakeStudy, collected: Counter[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_study(make_two(editors=[WITH_STATISTICS], statistics=FEW_TOKENS), tmp_path / "first")
+    assert list(collected.values()) == [1]
+    other = {**WITH_STATISTICS, "settings": {**WITH_STATISTICS["settings"], "v_num_grad_steps": 3}}
+    second = make_two(editors=[other], statistics=FEW_TOKENS)
+    run_study(second, tmp_path / "second")
+    assert list(collected.values()) == [1]
+
+    monkeypatch.setenv("SEQUELA_STORE", str(tmp_path / "empty"))
+    run_study(second, tmp_path / "alone")
+    assert list(collected.values()) == [2]
+    assert measured(tmp_path / "alone") == measured(tmp_path / "second")
+    assert checkpoint_files(tmp_path / "alone") == checkpoint_files(tmp_path / "second")
+
+
+def test_damaged_statistics_are_named_and_collected_again(
+    make_two: MakeStudy, world_model: LanguageModel, collected: Counter[int], tmp_path: Path
+) -> None:
+    Statistics(world_model, CorpusSpec.model_validate(FEW_TOKENS)).prepare(range(world_model.n_layers))
+    store = open_store()
+    for entry in list(store.entries([Kind.STATISTICS])):
+        for path in store.fetch(entry.address).glob("layer_*.safetensors"):
+            path.chmod(0o644)
+            path.write_bytes(path.read_bytes()[:-1])
+    log = MessageLog()
+    run_study(make_two(editors=[WITH_STATISTICS], statistics=FEW_TOKENS), tmp_path / "run", log)
+    assert sum(collected.values()) == world_model.n_layers + 1
+    assert any("are collected again: The object statistics/" in line for line in log.lines)
+    assert sum(bool(one.damages) for one in store.verify()) == world_model.n_layers - 1
+
+
+def test_what_a_run_uses_is_kept_until_its_folder_is_gone(
+    make_two: MakeStudy, world_folder: Path, world: World, tmp_path: Path
+) -> None:
+    mend = {"name": "mend", "settings": {"layers": [1], "rank": 4}}
+    trained = train_quickly(create_editor("mend", mend["settings"]), world_folder, world, tmp_path / "mend")
+    store = open_store()
+    keep_network(trained, store)
+    run_study(make_two(editors=[WITH_STATISTICS, mend], statistics=FEW_TOKENS), folder := tmp_path / "first")
+    kinds = Counter(one.address.kind for one in store.entries())
+    assert kinds[Kind.NETWORK] == 1
+    assert kinds[Kind.STATISTICS] == 2  # the layer and the text
+    assert list(store.prune(unused=True)) == []
+    shutil.rmtree(folder)
+    removed = Counter(one.name.partition("/")[0] for one in store.prune(unused=True))
+    assert removed["network"] == 1
+    assert removed["statistics"] == 2
+    assert list(store.entries()) == []

@@ -44,7 +44,7 @@ def stats(
     answer = {
         "model": loaded.name,
         "fingerprint": loaded.fingerprint,
-        "folder": str(statistics.folder),
+        "folder": statistics.store.location,
         "corpus": covariances[0].corpus,
         "n_tokens": covariances[0].n_tokens,
         "layers": list(chosen),
@@ -61,7 +61,7 @@ def stats(
     )
     text = (
         f"Key statistics of {loaded.name} over {answer['n_tokens']} tokens ({answer['corpus']}): {summary}.\n"
-        f"Folder: {answer['folder']}"
+        f"Store: {answer['folder']}"
     )
     print_line(text)
 

@@ -14,8 +14,7 @@ from sequela.cli.console import print_json, print_line, print_table, standard_er
 from sequela.cli.progress import shown_progress
 from sequela.core.errors import BadInputError
 from sequela.core.progress import tracked
-from sequela.core.sizes import size_in_words
-from sequela.core.wording import number_of
+from sequela.core.wording import number_of, size_in_words
 
 if TYPE_CHECKING:
     from sequela.store import Entry, Kind, Removal, Verification
@@ -72,8 +71,7 @@ _Kinds = Annotated[
     typer.Option(
         "--kind",
         metavar="KIND",
-        help="Only this kind: statistics, network, baseline, checkpoint, evaluation or hidden-states. Can be "
-        "repeated.",
+        help="Only this kind: statistics, network, baseline, checkpoint or evaluation. Can be repeated.",
     ),
 ]
 

@@ -66,7 +66,8 @@ def train_editor(
         typer.Option(
             "--output",
             "-o",
-            help="The folder for the network (default: the cache folder that `edit` and `run` use).",
+            help="The folder for the network (default: a folder in the cache, and the store; `edit` and "
+            "`run` find it there).",
         ),
     ] = None,
     device: options.Device = None,
@@ -79,15 +80,18 @@ def train_editor(
     """
     from sequela.core.errors import BadInputError
     from sequela.core.paths import ensure_writable
+    from sequela.core.wording import size_in_words
     from sequela.editors import create_editor
     from sequela.editors.presets import with_preset
     from sequela.editors.training.artifact import artifact_folder
     from sequela.editors.training.examples import TrainingEdits
     from sequela.editors.training.settings import TrainingSettings
+    from sequela.editors.training.stored_network import keep_network
     from sequela.editors.training.trained_editor import TrainedEditor
     from sequela.editors.training.training import Training
     from sequela.edits import load_edits
     from sequela.models import load_model
+    from sequela.store import open_store
 
     method = create_editor(editor, options.read_settings(hparams))
     if not isinstance(method, TrainedEditor):
@@ -123,12 +127,14 @@ def train_editor(
             progress.say(f"{usable.n_left_out} edits lack a paraphrase or a neighbor's answer: skipped.")
         progress.say(
             f"{len(usable.train)} training edits, {len(usable.held_out)} held-out edits; training needs "
-            "about "
-            f"{training.memory_bytes() / 2**20:,.0f} MiB in addition to the model."
+            f"about {size_in_words(training.memory_bytes())} in addition to the model."
         )
+        store = None if output else open_store()
         artifact = training.run()
+        address = None if store is None else keep_network(folder, store, progress)[1]
     if as_json:
-        print_json({"folder": str(folder), **artifact.model_dump(mode="json")})
+        stored = None if address is None else str(address)
+        print_json({"folder": str(folder), "object": stored, **artifact.model_dump(mode="json")})
         return
     print_table(
         f"{editor} for {base.name}, trained for {artifact.curve[-1].seconds / 60:.0f} min on "
@@ -148,3 +154,5 @@ def train_editor(
         ),
     )
     print_line(f"Saved in {folder}")
+    if store is not None and address is not None:
+        print_line(f"For all studies that share the store {store.location}: {address}")

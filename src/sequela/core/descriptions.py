@@ -1,16 +1,11 @@
 """Small JSON files that several packages store next to their data: descriptions of it.
 
-Each has a field `digest` over the others, which is checked when the file is read. It is `sha256:` and the
-SHA-256 of the document without that field, written with sorted keys, without spaces and in ASCII:
-
-    json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-
-Files of earlier versions have none and are read as they are.
+Each has a digest (`core/digests.py`), which is checked when the file is read. Files of earlier versions have
+none and are read as they are.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,28 +14,19 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from sequela.core.damaged_files import DAMAGED_HINT, naming_file
+from sequela.core.digests import DIGEST, digest_holds, digest_of, without_digest
 from sequela.core.errors import BadInputError, IntegrityError, SequelaError
 from sequela.core.paths import replacing
 
 M = TypeVar("M", bound=BaseModel)
 
-DIGEST = "digest"
-"""The field with the digest of a document."""
-
 EDITED_HINT = f"If you changed the file yourself, remove its field `{DIGEST}`."
 """The advice about a document whose digest differs."""
 
 
-def digest_of(content: Mapping[str, Any]) -> str:
-    """Returns the digest of a document; a field `digest` in it doesn't count."""
-    others = {name: value for name, value in content.items() if name != DIGEST}
-    text = json.dumps(others, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return f"sha256:{hashlib.sha256(text.encode('ascii')).hexdigest()}"
-
-
-def digest_holds(content: Mapping[str, Any]) -> bool:
+def is_unchanged(content: Mapping[str, Any]) -> bool:
     """Returns whether a document is as it was written, as far as its digest shows; earlier ones have none."""
-    return DIGEST not in content or content[DIGEST] == digest_of(content)
+    return DIGEST not in content or digest_holds(content)
 
 
 def write_description(path: Path, description: BaseModel) -> None:
@@ -95,8 +81,8 @@ def read_document(path: Path, hint: str = DAMAGED_HINT) -> Any:
     content = json.loads(path.read_text(encoding="utf-8"))
     if not isinstance(content, dict):
         return content
-    if not digest_holds(content):
+    if not is_unchanged(content):
         raise IntegrityError(
             f"{path} was changed after it was written: its digest differs.", hint=f"{hint} {EDITED_HINT}"
         )
-    return {name: value for name, value in content.items() if name != DIGEST}
+    return without_digest(content)

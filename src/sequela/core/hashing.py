@@ -15,10 +15,25 @@ FINGERPRINT_LENGTH = 16
 """The number of hexadecimal digits in a fingerprint: 64 bits distinguish models and are short to read."""
 
 
+def canonical_json(value: Any, *, allow_nan: bool = True) -> bytes:
+    """Returns a JSON value as the bytes from which hashes are computed, the same for equal values.
+
+    Args:
+        value: The value.
+        allow_nan: Whether numbers may be infinite or NaN, which JSON proper hasn't.
+
+    Raises:
+        TypeError: It has an object that JSON hasn't.
+        ValueError: It has such a number.
+        RecursionError: It nests too deep.
+    """
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=allow_nan)
+    return text.encode("ascii")
+
+
 def hash_json(value: Any) -> str:
     """Returns a short hash of a JSON value, the same on every machine and Python version."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return _shorten(hashlib.sha256(text.encode("ascii")))
+    return _shorten(hashlib.sha256(canonical_json(value)))
 
 
 def hash_tensors(tensors: Iterable[tuple[str, torch.Tensor]]) -> str:

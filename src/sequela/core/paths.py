@@ -28,6 +28,7 @@ from sequela.core.temporary_files import (
     temporary_name,
 )
 from sequela.core.visible_text import shortened
+from sequela.core.wording import size_in_words
 
 CACHE_VARIABLE = "SEQUELA_CACHE"
 DATA_VARIABLE = "SEQUELA_DATA"
@@ -130,7 +131,8 @@ def ensure_writable(folder: Path, needed_bytes: int = 0, path: Path | None = Non
     free = _free_bytes(folder)
     if free < needed_bytes:
         raise SequelaError(
-            f"{folder} has {free / 2**20:.0f} MiB of free space; {needed_bytes / 2**20:.0f} MiB are needed.",
+            f"{folder} has {size_in_words(free)} of free space; {size_in_words(needed_bytes, up=True)} are "
+            "needed.",
             hint="Free some space, or choose another folder.",
         )
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from sequela.core.arguments import as_whole_number
 from sequela.core.errors import BadInputError, shown
-from sequela.core.wording import number_of
 
 LARGEST = 2**63 - 1
 """The largest size in bytes; no machine has as much memory."""
@@ -42,15 +41,3 @@ def _invalid(size: object) -> BadInputError:
     return BadInputError(
         f"Invalid size {shown(size)}.", hint="Write it as 4GiB, as 3.5G (powers of 1,000) or in bytes."
     )
-
-
-def size_in_words(size: int) -> str:
-    """Returns a number of bytes as people read it: `512 bytes`, `1.5 MiB`."""
-    if size < 1024:
-        return number_of("byte", size)
-    in_unit = float(size)
-    for unit in ("KiB", "MiB"):
-        in_unit /= 1024
-        if in_unit < 1000:
-            return f"{in_unit:.1f} {unit}"
-    return f"{in_unit / 1024:.1f} GiB"

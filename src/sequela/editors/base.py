@@ -20,6 +20,7 @@ from sequela.models import LanguageModel
 from sequela.models.spans import BLANK
 from sequela.results import EditReport as EditReport  # for methods, which import all they need from here
 from sequela.statistics import CorpusSpec, Statistics
+from sequela.store import Address, Store
 
 State = TypeVar("State", bound="EditorState")
 H = TypeVar("H", bound=BaseModel)
@@ -50,8 +51,9 @@ class Resources:
         *,
         contexts: tuple[str, ...] | None = None,
         seed: int = 0,
+        store: Store | None = None,
     ) -> Resources:
-        """Returns resources with the statistics in the user's cache.
+        """Returns resources with the statistics in the store.
 
         Args:
             model: The model without any edit applied.
@@ -59,8 +61,9 @@ class Resources:
             progress: Receives messages and progress.
             contexts: Fixed context templates; None means the editor samples its own.
             seed: The seed of everything the editor draws at random.
+            store: The store of the statistics; by default the one that `SEQUELA_STORE` names.
         """
-        return cls(Statistics(model, corpus, progress=progress), contexts, seed, progress)
+        return cls(Statistics(model, corpus, progress=progress, store=store), contexts, seed, progress)
 
 
 class EditorState(BaseModel):
@@ -194,6 +197,13 @@ class Editor(abc.ABC, Generic[H, State]):
             The hashes by kind, such as `network`.
         """
         return {}
+
+    def used_objects(self, model: LanguageModel) -> frozenset[Address]:
+        """Returns the objects of the store that the method has read, besides statistics; mostly none.
+
+        A run registers them, so that nobody removes them as unused.
+        """
+        return frozenset()
 
     def lowest_block(self, model: LanguageModel) -> int:
         """Returns the index of the lowest block that the method may change; its input never changes."""

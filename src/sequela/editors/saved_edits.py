@@ -13,7 +13,7 @@ import transformers
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sequela.core.damaged_files import DAMAGED_HINT
-from sequela.core.descriptions import digest_holds
+from sequela.core.descriptions import is_unchanged
 from sequela.core.errors import BadInputError, FingerprintMismatchError, IntegrityError
 from sequela.core.validation import in_words
 from sequela.edited import Delta, EditedModel
@@ -167,7 +167,7 @@ def check_format(path: Path, known: int) -> None:
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(content, dict) or not digest_holds(content):
+        if not isinstance(content, dict) or not is_unchanged(content):
             return
     except (OSError, ValueError, RecursionError):
         return

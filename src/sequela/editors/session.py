@@ -20,6 +20,7 @@ from sequela.editors.shared.contexts import MAX_CONTEXT_TOKENS
 from sequela.edits import Edit
 from sequela.edits.questions import question_key
 from sequela.models import LanguageModel
+from sequela.store import Address
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,11 @@ class EditSession:
         """The editor's state before the first edit, prepared on the unedited model at first access."""
         state: EditorState = self.editor.prepare(self.model, self.resources)
         return state
+
+    @property
+    def used_objects(self) -> frozenset[Address]:
+        """The objects of the store that the method has read so far: statistics, a trained network."""
+        return self.resources.statistics.used | self.editor.used_objects(self.model)
 
     def start(self, before: Delta | None = None) -> Snapshot:
         """Returns the snapshot that the first batch builds on.

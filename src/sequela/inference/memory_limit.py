@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 
 from sequela.core.errors import SequelaError
-from sequela.core.wording import number_of
+from sequela.core.wording import size_in_words
 from sequela.models.aliases import ALIASES
 
 MIB = 2**20
@@ -68,7 +67,5 @@ def check_memory_limit(limit: int | None, models: Iterable[str] = (), dtype: str
 
 
 def in_units(size: int) -> str:
-    """Formats a number of bytes: below 1 MiB in bytes, then in MiB, or in GiB from 1 GiB on, rounded up."""
-    if size < MIB:
-        return number_of("byte", size)
-    return f"{math.ceil(100 * size / 2**30) / 100:.2f} GiB" if size >= 2**30 else f"{-(-size // MIB)} MiB"
+    """Returns a size in words, rounded up: a limit of what it says suffices."""
+    return size_in_words(size, up=True)

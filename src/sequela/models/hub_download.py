@@ -20,6 +20,7 @@ from sequela.core.damaged_files import first_line
 from sequela.core.errors import BadInputError, IntegrityError, SequelaError
 from sequela.core.paths import replacing
 from sequela.core.progress import Progress
+from sequela.core.wording import size_in_words
 from sequela.models.hub_cache import damaged_files, has_hash, is_hash, text_files, weight_files
 from sequela.models.names import HubName
 
@@ -92,7 +93,7 @@ def download_model(
             raise BadInputError(f"The repository {source} holds no complete model: {what}.")
         size = sum(listing.sizes[name] for name in weights)
         files = f"{len(weights)} file{'s' if len(weights) > 1 else ''} of weights"
-        progress.say(f"{source}, commit {listing.commit[:12]}: {files}, {size / 2**20:,.0f} MiB")
+        progress.say(f"{source}, commit {listing.commit[:12]}: {files}, {size_in_words(size)}")
         for name in weights:
             _download(listing, name, progress)
         _record_revision(listing, folder)

@@ -26,6 +26,7 @@ from sequela.core.hub import hub_access, why_unreachable
 from sequela.core.paths import user_path
 from sequela.core.precision import choose_precision
 from sequela.core.progress import SILENT, Progress
+from sequela.core.wording import size_in_words
 from sequela.models.aliases import ALIASES
 from sequela.models.config_sizes import check_class_names, check_sizes
 from sequela.models.device_map_fitting import fitted
@@ -132,7 +133,7 @@ def _offloaded_share(model: LanguageModel) -> str:
     """Returns how much of a model's weights is offloaded."""
     offloaded = sum(one.nbytes for one in model.module.parameters() if one.is_meta)
     everything = sum(one.nbytes for one in model.module.parameters())
-    return f"{offloaded / 2**20:,.1f} of {everything / 2**20:,.1f} MiB"
+    return f"{size_in_words(offloaded)} of {size_in_words(everything)}"
 
 
 def choose_device(device: str | torch.device | None) -> torch.device:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+from sequela.core.wording import size_in_words
+
 NOT_SHOWN = "n/a"
 """The text in place of an invalid score."""
 
@@ -64,10 +66,8 @@ def format_seconds(seconds: float) -> str:
 
 
 def format_bytes(count: int | None) -> str:
-    """Formats a number of bytes in MiB or GiB; returns a dash for None."""
-    if count is None:
-        return "–"
-    return f"{count / 2**30:.2f} GiB" if count >= 2**30 else f"{count / 2**20:.0f} MiB"
+    """Returns a size in words; a dash for None."""
+    return "–" if count is None else size_in_words(count)
 
 
 def _format_plain(value: float, like: float) -> str:

@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Any, cast
 
 from sequela.core.errors import SequelaError
+from sequela.core.wording import size_in_words
 from sequela.scheduling.task import Resources
 
 logger = logging.getLogger(__name__)
@@ -158,7 +159,7 @@ class RayCluster:
             if node["Alive"]:
                 has = node["Resources"]
                 parts = [amount_in_words(has.get(name, 0), name) for name in ("CPU", "GPU")]
-                parts.append(f"{has.get('memory', 0) / 2**30:.2f} GiB of memory")
+                parts.append(f"{size_in_words(has.get('memory', 0))} of memory")
                 words.append(f"{node['NodeManagerAddress']} ({', '.join(part for part in parts if part)})")
         return ", ".join(words) or "none"
 

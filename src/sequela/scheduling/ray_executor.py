@@ -10,6 +10,7 @@ from typing import Any
 
 from sequela.core.errors import SequelaError
 from sequela.core.progress import Progress
+from sequela.core.wording import size_in_words
 from sequela.scheduling.executor import Lost, Replied, Report, WorkbenchFactory, Worker, numbered_workers
 from sequela.scheduling.outcome import Cause, Failure
 from sequela.scheduling.processes import GRACE
@@ -317,7 +318,7 @@ def _loss_in_words(error: Exception) -> str:
 def _no_room(resources: Resources, cpus: float, nodes: str) -> SequelaError:
     parts = [amount_in_words(cpus, "CPU"), amount_in_words(resources.gpus, "GPU")]
     if resources.memory != float("inf"):
-        parts.append(f"{resources.memory / 2**30:.2f} GiB of memory")
+        parts.append(f"{size_in_words(resources.memory)} of memory")
     needed = " and ".join(part for part in parts if part)
     return SequelaError(
         f"No node of the Ray cluster has room for a worker with {needed}. The nodes: {nodes}.",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
+from sequela.core.wording import size_in_words
+
 Place = tuple[str, ...]
 """The things that tasks share in a worker's memory, from general to specific: a model, a trajectory."""
 
@@ -30,7 +32,7 @@ class Resources:
         return self.memory <= capacity.memory and self.gpus <= capacity.gpus
 
     def __str__(self) -> str:
-        memory = f"{self.memory / 2**30:.2f} GiB of memory"
+        memory = f"{size_in_words(self.memory)} of memory"
         return f"{memory} and {self.gpus:g} GPU{'' if self.gpus == 1 else 's'}" if self.gpus else memory
 
 

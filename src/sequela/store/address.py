@@ -24,7 +24,6 @@ class Kind(str, Enum):
     BASELINE = "baseline"
     CHECKPOINT = "checkpoint"
     EVALUATION = "evaluation"
-    HIDDEN_STATES = "hidden-states"
 
     def __str__(self) -> str:
         return self.value

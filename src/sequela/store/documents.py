@@ -1,17 +1,18 @@
-"""JSON documents with a digest over their content, by which damage is noticed.
+"""The JSON documents of a store, with a format version and a digest over their content (`core/digests.py`).
 
-The digest covers the content and not the text: a document in other white space is the same document. The rule
-holds for all format versions, so that a damaged document is never taken for one of a newer version.
+The digest has the same rule in all format versions, so that a damaged document is never taken for one of a
+newer version.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from typing import Any
 
+from sequela.core.digests import DIGEST, digest_holds, digest_of, without_digest
 from sequela.core.errors import BadInputError, IntegrityError
+from sequela.core.hashing import canonical_json
 from sequela.core.plain_values import problem_of
 from sequela.store.errors import NewerStoreError
 
@@ -20,16 +21,15 @@ FORMAT = 1
 
 
 def canonical(content: Mapping[str, Any]) -> bytes:
-    """Returns a JSON object as the bytes from which digests are computed, the same for equal content.
+    """Returns `canonical_json` of a JSON object.
 
     Raises:
         BadInputError: It is not JSON: it has other objects, numbers that are not finite, or nests too deep.
     """
     try:
-        text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+        return canonical_json(content, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
         raise BadInputError(f"The description of an object is not JSON: {error}.") from error
-    return text.encode("ascii")
 
 
 def with_digest(content: Mapping[str, Any]) -> bytes:
@@ -44,7 +44,8 @@ def with_digest(content: Mapping[str, Any]) -> bytes:
         raise BadInputError(
             f"The description of an object can't be stored: {' '.join(filter(None, problem))}."
         )
-    complete["digest"] = hashlib.sha256(canonical(complete)).hexdigest()
+    canonical(complete)
+    complete[DIGEST] = digest_of(complete)
     return (json.dumps(complete, indent=2, ensure_ascii=True) + "\n").encode("ascii")
 
 
@@ -66,10 +67,12 @@ def checked_content(data: bytes, where: str) -> dict[str, Any]:
         raise IntegrityError(f"{where} is damaged: it is not JSON.") from error
     if problem or not isinstance(content, dict):
         raise IntegrityError(f"{where} is damaged: it doesn't hold an object with a digest.")
-    digest = content.pop("digest", None)
-    found = hashlib.sha256(canonical(content)).hexdigest()
-    if digest != found:
-        raise IntegrityError(f"{where} is damaged: its digest is {digest}, that of its content {found}.")
+    if not digest_holds(content):
+        raise IntegrityError(
+            f"{where} is damaged: its digest is {content.get(DIGEST)}, that of its content "
+            f"{digest_of(content)}."
+        )
+    content = without_digest(content)
     version = content.get("version")
     if type(version) is int and version > FORMAT:
         raise NewerStoreError(where, version, FORMAT)

@@ -36,7 +36,7 @@ from sequela.store import Address
 from sequela.studies.baseline import Baseline, measurements
 from sequela.studies.edit_steps import health_note
 from sequela.studies.headline import headline
-from sequela.studies.model_tasks import LoadedModel, PlannedMethod, TrajectoryFacts
+from sequela.studies.model_tasks import LoadedModel, PlannedMethod, PreparedMethod, TrajectoryFacts
 from sequela.studies.outdated import remove_outdated_inputs, remove_outdated_model
 from sequela.studies.outputs import Batch, Health, Measured, Outputs, TrajectoryLog
 from sequela.studies.run_checkpoints import keep_checkpoint
@@ -176,12 +176,14 @@ class Collector:
         self._keep_health(unedited.key, unedited.labels, health, results, model)
 
     def _collect_preparation(self, outcome: Outcome, payload: OfModel) -> None:
-        facts = self._models[payload.model].first_trajectory(payload.method)
+        facts, prepared = self._models[payload.model].first_trajectory(payload.method), outcome.result
         if outcome.seconds:
             cost = CostRecord(
                 step="statistics and contexts",
                 seconds=outcome.seconds,
-                peak_memory_bytes=outcome.result if isinstance(outcome.result, int) else None,
+                peak_memory_bytes=prepared.peak_memory_bytes
+                if isinstance(prepared, PreparedMethod)
+                else None,
                 **_method(facts.labels),
             )
             self._log.store.write_cost(cost)

@@ -15,6 +15,7 @@ from sequela.evaluation.monitors import HealthMonitor
 from sequela.inference import Engine, open_engine
 from sequela.models import LanguageModel, load_model
 from sequela.results import EDIT_QUALITY
+from sequela.store import Store
 from sequela.studies.plan import Plan
 from sequela.studies.task_keys import Output, TaskKeys
 from sequela.studies.tasks import Position, TrajectoryIndex
@@ -29,12 +30,15 @@ class ModelBench:
         name: The model's name in the study.
         precision: The data type of the weights.
         progress: Receives messages and progress.
+        store: The store of statistics.
 
     Raises:
         SequelaError: The model can't be loaded, or a method of the study can't be used with it.
     """
 
-    def __init__(self, plan: Plan, name: str, precision: Precision, progress: Progress) -> None:
+    def __init__(
+        self, plan: Plan, name: str, precision: Precision, progress: Progress, store: Store | None = None
+    ) -> None:
         self.plan = plan
         self.model: LanguageModel = load_model(
             name,
@@ -44,6 +48,7 @@ class ModelBench:
             progress=progress,
         )
         self.progress = progress
+        self._store = store
         self._open = ExitStack()
 
     def close(self) -> None:
@@ -63,7 +68,7 @@ class ModelBench:
     @cached_property
     def sessions(self) -> list[EditSession]:
         """The session of each method, in the study's order."""
-        return self.plan.sessions(self.model, self.progress)
+        return self.plan.sessions(self.model, self.progress, self._store)
 
     @cached_property
     def engine(self) -> Engine:

@@ -12,6 +12,7 @@ from sequela.edited.chat_template import template_labels
 from sequela.edits import Finding
 from sequela.results import EDIT_QUALITY, UNEDITED, Component, Labels, Plugin, method_label
 from sequela.scheduling import Place, Task
+from sequela.store import Address
 from sequela.studies import pieces
 from sequela.studies.model_bench import ModelBench
 from sequela.studies.peak_memory import peak_memory_bytes
@@ -83,6 +84,19 @@ class LoadedModel:
     unedited_quality: Mapping[int | None, UneditedFacts]
     trajectories: Mapping[TrajectoryIndex, TrajectoryFacts]
     tasks: tuple[Task, ...]
+
+
+@dataclass(frozen=True)
+class PreparedMethod:
+    """The result of preparing a method.
+
+    Args:
+        peak_memory_bytes: The peak main memory of the process after it.
+        used: The objects of the store that the method uses: statistics, a trained network.
+    """
+
+    peak_memory_bytes: int
+    used: frozenset[Address]
 
 
 @dataclass(frozen=True)

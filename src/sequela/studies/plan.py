@@ -21,6 +21,7 @@ from sequela.inference.registry import ENGINE_REGISTRY
 from sequela.models import LanguageModel
 from sequela.results import EDIT_QUALITY, SuiteInfo
 from sequela.results.suite_info import edit_quality_info
+from sequela.store import Store
 from sequela.studies.edit_samples import SamplesOfEdits, edits_of_study, samples_of
 from sequela.studies.study import EditorChoice, Study
 from sequela.studies.text_rules import text_rules
@@ -114,19 +115,22 @@ class Plan:
             content["metrics"] = {metric.name: metric.version for metric in settings.further_metrics()}
         return hash_json(content)
 
-    def sessions(self, model: LanguageModel, progress: Progress = SILENT) -> list[EditSession]:
+    def sessions(
+        self, model: LanguageModel, progress: Progress = SILENT, store: Store | None = None
+    ) -> list[EditSession]:
         """Returns an edit session for each method of the study, with the method's preset for a model.
 
         Args:
             model: The model.
             progress: Receives messages and progress.
+            store: The store of the statistics; by default the one that `SEQUELA_STORE` names.
 
         Raises:
             BadInputError: A preset is missing, two methods would have the same name, or the edits are to be
                 given in a chat template and the model has none.
         """
         study = self.study
-        resources = Resources.for_model(model, study.statistics, progress, seed=study.seed)
+        resources = Resources.for_model(model, study.statistics, progress, seed=study.seed, store=store)
         template = next(iter(chat_templates(model, study.editing_template)), None)
         sessions = [
             EditSession(

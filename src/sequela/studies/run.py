@@ -45,6 +45,7 @@ from sequela.store import Address, DamagedObjectError, Store, run_id_of
 from sequela.store import open_store as open_objects
 from sequela.studies.checkpoints import set_checkpoints_aside
 from sequela.studies.collector import Collector
+from sequela.studies.model_tasks import PreparedMethod
 from sequela.studies.outputs import Outputs
 from sequela.studies.pieces import loading
 from sequela.studies.plan import Plan, make_plan
@@ -235,7 +236,8 @@ def _run_tasks(
         tasks = collector.expand(outcome)
         if not finished:  # before they are made, so that nobody removes them as unused
             stored = [Address.parse(task.key) for task in tasks if task.kind not in UNSTORED]
-            objects.register(run_id, log.folder, stored)
+            used = outcome.result.used if isinstance(outcome.result, PreparedMethod) else frozenset()
+            objects.register(run_id, log.folder, [*stored, *used])
         return tasks
 
     def is_stored(task: Task) -> bool:

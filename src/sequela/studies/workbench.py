@@ -19,7 +19,7 @@ from sequela.scheduling import Skipped, Task, Unreadable
 from sequela.store import Address, DamagedObjectError, MissingObjectError, Store
 from sequela.studies.edit_steps import EditSteps
 from sequela.studies.model_bench import ModelBench
-from sequela.studies.model_tasks import LoadedModel, ModelTasks, PlannedMethod
+from sequela.studies.model_tasks import LoadedModel, ModelTasks, PlannedMethod, PreparedMethod
 from sequela.studies.outputs import Health, Measured, Outputs, Unedited
 from sequela.studies.peak_memory import peak_memory_bytes
 from sequela.studies.plan import Plan, make_plan
@@ -81,18 +81,18 @@ class StudyWorkbench:
         (name, *_) = task.place
         if self._bench is None or self._bench[0] != name:
             self.close()
-            self._bench = (name, ModelBench(self._plan, name, self._precision, progress))
+            self._bench = (name, ModelBench(self._plan, name, self._precision, progress, self._outputs.store))
         return self._bench[1]
 
     def _load(self, bench: ModelBench, task: Task) -> LoadedModel:
         return ModelTasks(bench, task.key).loaded()
 
-    def _prepare(self, bench: ModelBench, task: Task) -> int:
-        """Prepares a method; returns the peak memory in bytes."""
+    def _prepare(self, bench: ModelBench, task: Task) -> PreparedMethod:
         assert isinstance(task.payload, OfModel)
         assert task.payload.method is not None
-        bench.sessions[task.payload.method].start()
-        return peak_memory_bytes()
+        session = bench.sessions[task.payload.method]
+        session.start()
+        return PreparedMethod(peak_memory_bytes(), session.used_objects)
 
     def _plan_method(self, bench: ModelBench, task: Task) -> PlannedMethod:
         assert isinstance(task.payload, OfModel)

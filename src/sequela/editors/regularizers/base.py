@@ -17,6 +17,7 @@ from sequela.editors.catalog_entry import JOIN, RegularizerInfo, RegularizerSett
 from sequela.editors.read_texts import ReadText
 from sequela.edits import Edit
 from sequela.models import LanguageModel
+from sequela.store import Address
 
 R = TypeVar("R", bound=RegularizerSettings)
 
@@ -114,6 +115,10 @@ class RegularizedEditor(Editor[Any, Any]):
     def inputs(self, model: LanguageModel, state: Any) -> Mapping[str, str]:
         """Returns the hashes of what the method has read besides the model and the edits."""
         return self.editor.inputs(model, state)
+
+    def used_objects(self, model: LanguageModel) -> frozenset[Address]:
+        """Returns the objects of the store that the method has read, besides statistics."""
+        return self.editor.used_objects(model)
 
     def prepare(self, model: LanguageModel, resources: Resources) -> Any:
         """Prepares the method and returns its initial state."""

@@ -27,8 +27,9 @@ class TrainedHyperparameters(Hyperparameters):
 
     artifact: str | None = Field(
         default=None,
-        description="The folder of a trained network; by default the one that `sequela train-editor` wrote "
-        "for the model. `identity` is an untrained network.",
+        description="The folder of a trained network, or its address in the store (`network/<key>`); by "
+        "default the one that `sequela train-editor` wrote for the model, or the first in the store that "
+        "fits. `identity` is an untrained network.",
     )
 
     @property

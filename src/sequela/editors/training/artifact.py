@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict, model_validator
 from torch import nn
 
 from sequela.core.descriptions import read_description_of, write_description
-from sequela.core.errors import BadInputError, FingerprintMismatchError, SequelaError
-from sequela.core.files import load_tensors, save_tensors
+from sequela.core.errors import BadInputError
+from sequela.core.files import save_tensors
 from sequela.core.hashing import hash_json
 from sequela.core.paths import cache_folder
 from sequela.models import LanguageModel
@@ -98,7 +98,7 @@ class Artifact(BaseModel):
 
 
 def artifact_folder(editor: str, model: LanguageModel, settings: dict[str, Any]) -> Path:
-    """Returns the default folder of a method's network for a model.
+    """Returns the default folder of a method's training for a model; its best network goes to the store.
 
     Args:
         editor: The method.
@@ -125,45 +125,3 @@ def read_artifact(folder: Path) -> Artifact:
         BadInputError: The file is missing or invalid.
     """
     return read_description_of(folder / DESCRIPTION, Artifact, "trained editor")
-
-
-def load_network(
-    network: nn.Module, editor: str, model: LanguageModel, settings: dict[str, Any], folder: Path | None
-) -> Artifact:
-    """Loads the weights that were trained for a model into a network.
-
-    Args:
-        network: The network before training.
-        editor: The method.
-        model: The model.
-        settings: The method's settings that the network depends on.
-        folder: The folder of the artifact; None uses the default folder.
-
-    Raises:
-        SequelaError: No network was trained for this model with these settings.
-        BadInputError: The artifact is missing, invalid or of another method.
-        FingerprintMismatchError: The network was trained for another model.
-        IntegrityError: The tensors differ from those that were saved.
-    """
-    used_folder = folder or artifact_folder(editor, model, settings)
-    if folder is None and not (used_folder / DESCRIPTION).is_file():
-        raise SequelaError(
-            f"{editor} must be trained before it can edit {model.name!r}; no network was trained with these "
-            "settings.",
-            hint=f"sequela train-editor {editor} --model {model.name} --edits counterfact-easyedit-train",
-        )
-    artifact = read_artifact(used_folder)
-    if artifact.editor != editor:
-        raise BadInputError(f"{used_folder} holds a trained {artifact.editor}, not {editor}.")
-    if artifact.base_fingerprint != model.fingerprint:
-        raise FingerprintMismatchError(
-            f"The {editor} in {used_folder} was trained for the model {artifact.base_fingerprint} "
-            f"({artifact.base_name}); {model.name!r} is {model.fingerprint}.",
-            hint="Train a network for this model, or load the model that it was trained for.",
-        )
-    differing = [name for name, value in settings.items() if artifact.settings.get(name) != value]
-    if differing:
-        description = ", ".join(f"{name} = {artifact.settings.get(name)!r}" for name in differing)
-        raise SequelaError(f"The {editor} in {used_folder} was trained with other settings: {description}.")
-    network.load_state_dict(load_tensors(used_folder / NETWORK, artifact.network))
-    return artifact

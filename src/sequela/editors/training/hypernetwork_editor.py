@@ -64,7 +64,7 @@ class HypernetworkEditor(TrainedEditor[NetworkH, TrainedState], Generic[NetworkH
             SequelaError: There is no network for this model and these settings.
             FingerprintMismatchError: The network was trained for another model.
         """
-        return TrainedState(network=self.trained(model)[0])
+        return TrainedState(network=self.trained(model, resources.progress)[0])
 
     def edit(
         self, model: LanguageModel, edits: Sequence[Edit], state: TrainedState, resources: Resources

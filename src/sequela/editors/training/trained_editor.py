@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
 from torch import nn
 
 from sequela.core.errors import SequelaError
 from sequela.core.hashing import hash_tensors
+from sequela.core.progress import SILENT, Progress
 from sequela.editors.base import Editor, EditorState
 from sequela.editors.shared.settings import TrainedHyperparameters
-from sequela.editors.training.artifact import load_network
 from sequela.editors.training.learner import Learner
+from sequela.editors.training.stored_network import load_network
 from sequela.models import LanguageModel
+from sequela.store import Address
 
 
 class TrainedState(EditorState):
@@ -47,6 +48,7 @@ class TrainedEditor(Editor[TrainedH, TrainedS], Generic[TrainedH, TrainedS]):
     def __init__(self, hyperparameters: TrainedH) -> None:
         super().__init__(hyperparameters)
         self._loaded: tuple[str, str, nn.Module] | None = None
+        self._address: Address | None = None
 
     @abc.abstractmethod
     def learner(self, model: LanguageModel, seed: int = 0) -> Learner:
@@ -63,8 +65,12 @@ class TrainedEditor(Editor[TrainedH, TrainedS], Generic[TrainedH, TrainedS]):
         others = {"preset", "artifact", *self.inference_only_settings}
         return {name: value for name, value in self.settings.items() if name not in others}
 
-    def trained(self, model: LanguageModel) -> tuple[str, nn.Module]:
+    def trained(self, model: LanguageModel, progress: Progress = SILENT) -> tuple[str, nn.Module]:
         """Returns the hash of the module trained for a model, and the module itself, loaded once per model.
+
+        Args:
+            model: The unedited model.
+            progress: Receives a message on which network is used, when it is loaded.
 
         Raises:
             SequelaError: No network was trained for this model with these settings.
@@ -74,12 +80,15 @@ class TrainedEditor(Editor[TrainedH, TrainedS], Generic[TrainedH, TrainedS]):
         if self._loaded is None or self._loaded[0] != model.fingerprint:
             module = self.learner(model).module
             if not self.hyperparameters.is_untrained:
-                artifact = self.hyperparameters.artifact
-                folder = Path(artifact) if artifact else None
-                load_network(module, self.name, model, self.training_dependent_settings, folder)
+                settings, chosen = self.training_dependent_settings, self.hyperparameters.artifact
+                self._address = load_network(module, self.name, model, settings, chosen, progress)
             module.requires_grad_(False).eval()
             self._loaded = (model.fingerprint, hash_tensors(module.state_dict().items()), module)
         return self._loaded[1:]
+
+    def used_objects(self, model: LanguageModel) -> frozenset[Address]:
+        """Returns the network, if it has been loaded from the store."""
+        return frozenset() if self._address is None else frozenset({self._address})
 
     def inputs(self, model: LanguageModel, state: TrainedS) -> Mapping[str, str]:
         """Returns the hash of the network."""

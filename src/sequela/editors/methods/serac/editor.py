@@ -136,7 +136,7 @@ class Serac(TrainedEditor[SeracHyperparameters, SeracState]):
 
     def prepare(self, model: LanguageModel, resources: Resources) -> SeracState:
         """Loads the trained network and returns an empty memory."""
-        return SeracState(network=self.trained(model)[0])
+        return SeracState(network=self.trained(model, resources.progress)[0])
 
     def inputs(self, model: LanguageModel, state: SeracState) -> Mapping[str, str]:
         """Returns the hashes of the network and of the counterfactual model without its adapters."""
