@@ -10,7 +10,7 @@ from sequela.core.locks import check_not_held, exclusive_lock
 
 LOCK = ".lock"
 
-_HINT = "Wait until it ends, or choose another folder with --output."
+_HINT = "Wait until it ends, help it with --join, or choose another folder with --output."
 
 
 @contextmanager
