@@ -49,6 +49,14 @@ def run(
         str | None,
         typer.Option(help="The address of the Ray cluster, such as 10.0.0.1:6379 or auto; none starts one."),
     ] = None,
+    join: Annotated[
+        bool,
+        typer.Option(
+            "--join",
+            help="If another process is running the study in the folder, do tasks for it. It collects the "
+            "results; if it ends before the run is complete, this process takes its place.",
+        ),
+    ] = False,
     as_json: options.Json = False,
 ) -> None:
     """Run a study: models x methods x orders of edits, measured at checkpoints.
@@ -64,7 +72,8 @@ def run(
         chosen = read_study(study, output).model_copy(update=given)
         check_memory(chosen)
         check_device(chosen, study)
-        _run(chosen, output, as_json, {"count": workers, "executor": executor, "address": address})
+        given_workers = {"count": workers, "executor": executor, "address": address}
+        _run(chosen, output, as_json, given_workers, join)
 
 
 def demo(
@@ -80,7 +89,9 @@ def demo(
     _run(study_from_text(text, "demo.yaml"), output, as_json)
 
 
-def _run(study, output: Path | None, as_json: bool, workers: Mapping[str, Any] | None = None) -> None:  # type: ignore[no-untyped-def]
+def _run(  # type: ignore[no-untyped-def]
+    study, output: Path | None, as_json: bool, workers: Mapping[str, Any] | None = None, join: bool = False
+) -> None:
     from sequela.core.arguments import check_choice
     from sequela.studies.run_lock import check_not_running
     from sequela.studies.study_file import run_folder
@@ -88,7 +99,8 @@ def _run(study, output: Path | None, as_json: bool, workers: Mapping[str, Any] |
     given = workers or {}
     check_choice("executor", given.get("executor", "local"), ["local", "ray"])
     folder = run_folder(study, output)
-    check_not_running(folder)  # before the imports below, which take seconds
+    if not join:
+        check_not_running(folder)  # before the imports below, which take seconds
 
     from sequela.reports import write_report
     from sequela.results import Status
@@ -98,8 +110,23 @@ def _run(study, output: Path | None, as_json: bool, workers: Mapping[str, Any] |
     command = shlex.join(["sequela", *sys.argv[1:]])
     console = standard_error()
     with shown_progress(console) as progress:
-        result = run_study(study, folder, progress, command, Workers(**given))
-    if result.status is not Status.COMPLETE:
+        result = run_study(study, folder, progress, command, Workers(**given), join)
+    if result.status is not Status.COMPLETE and result.joined:
+        where = shown(str(folder))
+        console.print(
+            f"Stopped: this process does no more tasks for the run in {where}, which goes on without it.",
+            highlight=False,
+            soft_wrap=True,
+        )
+        raise typer.Exit(STOPPED)
+    if result.canceled:
+        console.print(
+            f"Canceled: {shown(', '.join(result.canceled))}. {result.done} of {result.planned} evaluations "
+            f"are done and stored in {shown(str(folder))}.\nMeasure the rest with: {shown(command)}",
+            highlight=False,
+            soft_wrap=True,
+        )
+    elif result.status is not Status.COMPLETE:
         console.print(
             f"Stopped: {result.done} of {result.planned} evaluations are done and stored in "
             f"{shown(str(folder))}.\nResume with: {shown(command)}",
@@ -107,7 +134,9 @@ def _run(study, output: Path | None, as_json: bool, workers: Mapping[str, Any] |
             soft_wrap=True,
         )
         raise typer.Exit(STOPPED)
-    page = write_report(folder, folder / "report")
+    report = folder / "report"
+    # The process that collected the results of a run writes the report, too.
+    page = report / "index.html" if result.joined else write_report(folder, report)
     if as_json:
         print_json(
             {

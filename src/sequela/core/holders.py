@@ -16,7 +16,7 @@ class Holder:
     Args:
         pid: The id of its process.
         host: The name of its machine.
-        since: The time at which it got the lock, by its own clock. It is only shown: clocks of machines differ.
+        since: The time at which it got the lock, by its own clock. It is only shown, since clocks differ.
     """
 
     pid: int

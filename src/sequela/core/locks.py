@@ -104,9 +104,11 @@ class FileLock:
 
 def is_held(path: Path) -> bool:
     """Returns whether a process holds the lock of a file, without creating or changing one."""
+    if not path.is_file():
+        return False
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
+    except FileNotFoundError:  # given up in this moment
         return False
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -161,7 +163,7 @@ def waiting_lock(path: Path, doing: str, progress: Progress = SILENT) -> Iterato
     """
     lock = FileLock(path)
     try:
-        with _lock_errors_in_words(path):
+        with lock_errors_in_words(path):
             waited = wait_for(lock, doing, progress)
         yield waited
     finally:
@@ -183,7 +185,7 @@ def exclusive_lock(path: Path, doing: str, hint: str) -> Iterator[None]:
     """
     lock = FileLock(path)
     try:
-        with _lock_errors_in_words(path):
+        with lock_errors_in_words(path):
             tries = 1
             while not lock.acquire():
                 if tries == _TRIES_BEFORE_REFUSAL:
@@ -202,13 +204,18 @@ def check_not_held(path: Path, doing: str, hint: str) -> None:
         HeldElsewhereError: One has.
         SequelaError: The file can't be locked.
     """
-    with _lock_errors_in_words(path):
+    with lock_errors_in_words(path):
         if is_held(path):
             raise HeldElsewhereError(FileLock(path).holder(), doing, hint)
 
 
 @contextmanager
-def _lock_errors_in_words(path: Path) -> Iterator[None]:
+def lock_errors_in_words(path: Path) -> Iterator[None]:
+    """Converts the errors of the system in a block, which locks a file, to one that says what to do.
+
+    Raises:
+        SequelaError: The block raised an `OSError`.
+    """
     try:
         yield
     except OSError as error:

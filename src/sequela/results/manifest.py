@@ -88,7 +88,7 @@ class Manifest(BaseModel):
         edit_findings: The findings about the edits, by the model whose tokenizer counted; none in runs of
             earlier versions.
         notes: Remarks for readers of the results, such as skipped records and the reasons.
-        error: The error message of a failed run.
+        error: The error message of a failed run; what was canceled in a run that was stopped therefore.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -172,7 +172,7 @@ class Manifest(BaseModel):
         description = f"incomplete: {evaluations_done} of {self.evaluations_planned} evaluations"
         endings = {
             Status.RUNNING: "the run is in progress or was killed",
-            Status.STOPPED: "the run was stopped",
+            Status.STOPPED: f"the run was stopped: {self.error}" if self.error else "the run was stopped",
             Status.FAILED: f"the run failed: {self.error}" if self.error else "the run failed",
             Status.COMPLETE: "the run ended, but results are missing",
         }

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from os import PathLike
 from pathlib import Path
 from types import MappingProxyType
@@ -34,34 +33,33 @@ from sequela.results import (
     write_manifest,
 )
 from sequela.results.manifest import MANIFEST_NAME
-from sequela.scheduling import (
-    Outcome,
-    Scheduler,
-    State,
-    Task,
-    TaskGraph,
-)
-from sequela.store import Address, DamagedObjectError, Store, run_id_of
+from sequela.scheduling import Outcome, Scheduler, State, Task
+from sequela.store import Address, Store, run_id_of
 from sequela.store import open_store as open_objects
+from sequela.studies.cell_tasks import CellTasks
 from sequela.studies.checkpoints import set_checkpoints_aside
 from sequela.studies.collector import Collector
+from sequela.studies.joined import forget_dead, joined
+from sequela.studies.joining import join_or_run
 from sequela.studies.outputs import Outputs
-from sequela.studies.pieces import loading
 from sequela.studies.plan import Plan, make_plan
 from sequela.studies.run_listener import RunListener
 from sequela.studies.run_lock import check_not_running, only_process
 from sequela.studies.run_log import RunLog
 from sequela.studies.run_manifest import OtherRunError, open_manifest
+from sequela.studies.run_requests import Requested, RunRequests
+from sequela.studies.run_status import StatusBoard, StatusFile
+from sequela.studies.run_watch import RunWatch
 from sequela.studies.study import Study
-from sequela.studies.tasks import OfModel, TaskKind
-from sequela.studies.workbench import StudyWorkbench
+from sequela.studies.task_sources import executor_of, first_tasks, stored_in
+from sequela.studies.tasks import UNSTORED
 from sequela.studies.workers import THIS_PROCESS, Workers
-
-UNSTORED = frozenset({TaskKind.LOAD.value, TaskKind.PREPARE.value, TaskKind.PLAN_METHOD.value})
-"""The kinds of tasks without an output in the store, which every run does."""
 
 SPACE_NEEDED = 200 * 2**20
 """The free disk space, in bytes, that is required to start a run."""
+
+
+_DISK_HINT = "Check the space on the disk. Results are kept; the same command resumes the run."
 
 
 class FailedTasksError(SequelaError):
@@ -89,12 +87,16 @@ class RunResult:
         status: The status, such as complete or stopped.
         done: The number of finished evaluations.
         planned: The number of planned evaluations.
+        canceled: The cells that were canceled and are incomplete therefore; the status is `stopped` then.
+        joined: True if this process has joined a run whose results another process collects.
     """
 
     folder: Path
     status: Status
     done: int
     planned: int
+    canceled: tuple[str, ...] = ()
+    joined: bool = False
 
 
 def run_study(
@@ -103,6 +105,7 @@ def run_study(
     progress: Progress = SILENT,
     command: str = "",
     workers: Workers = THIS_PROCESS,
+    join: bool = False,
 ) -> RunResult:
     """Runs a study, or resumes an interrupted run.
 
@@ -112,6 +115,8 @@ def run_study(
         progress: Receives messages and progress.
         command: The user's command, for the manifest.
         workers: The workers that do the tasks; by default this process.
+        join: Whether to do tasks of the run if another process runs the study in the folder, instead of being
+            refused. That process collects the results; if it ends before the run is complete, this one does.
 
     Returns:
         The outcome. After Ctrl-C, the status is `stopped`, and all results so far are kept.
@@ -122,20 +127,52 @@ def run_study(
         SequelaError: The study can't be run; if possible, this is detected before anything slow starts.
     """
     folder, device = check_path("folder", folder), choose_device(study.device)
-    check_not_running(folder)
+    if not join:
+        check_not_running(folder)
     plan = make_plan(study)
     ensure_writable(folder, SPACE_NEEDED)
     ensure_writable(cache_folder(), SPACE_NEEDED)
     precision = choose_precision(study.dtype, device)
     if precision.reason:
         progress.say(f"weights in {precision}")
-    with only_process(folder):
-        return _run_plan(plan, folder, command, precision, progress, workers)
+    if not join:
+        with only_process(folder):
+            return _run_plan(plan, folder, command, precision, progress, workers)
+    results: list[RunResult] = []
+
+    def run(requests: RunRequests | None) -> None:
+        results.append(_run_plan(plan, folder, command, precision, progress, workers, requests))
+
+    ended = join_or_run(plan, folder, precision, progress, workers, run)
+    if ended is None:
+        return results[0]
+    status = Status.STOPPED if ended.was_stopped else ended.manifest.status
+    return RunResult(folder, status, ended.done, ended.manifest.evaluations_planned, joined=True)
 
 
 def _run_plan(
-    plan: Plan, folder: Path, command: str, precision: Precision, progress: Progress, workers: Workers
+    plan: Plan,
+    folder: Path,
+    command: str,
+    precision: Precision,
+    progress: Progress,
+    workers: Workers,
+    requests: RunRequests | None = None,
 ) -> RunResult:
+    """Runs a study as the process that has the lock of the folder.
+
+    Args:
+        plan: The plan of the study.
+        folder: The folder of the run.
+        command: The user's command.
+        precision: The data type of the weights.
+        progress: Receives messages and progress.
+        workers: The workers that do the tasks.
+        requests: The requests to a run that is taken over; None drops those of an earlier run.
+    """
+    if requests is None:
+        requests = RunRequests(folder)
+        requests.clear()
     earlier = read_manifest(folder) if (folder / MANIFEST_NAME).is_file() else None
     objects = open_objects()
     with open_store(folder, create=True, name=plan.study.name) as store:
@@ -155,46 +192,74 @@ def _run_plan(
             log = RunLog(plan, folder, store, earlier, progress, workers.count)
         else:
             log = RunLog(plan, folder, store, manifest, progress, workers.count)
+        canceled: tuple[str, ...] = ()
         try:
-            if not finished:
-                write_manifest(folder, manifest)
-                if kept:
-                    progress.say(f"{kept} of {manifest.evaluations_planned} evaluations are done and kept")
-            with watched(progress, log.workload):
-                failed = _run_tasks(log, objects, precision, workers, finished)
-            if not finished:
-                log.finish(Status.FAILED if failed else Status.COMPLETE, "; ".join(map(str, failed)))
-            if failed:
-                raise FailedTasksError(failed)
-        except KeyboardInterrupt:
-            with interrupts_deferred(dropped=True):  # of a key that is pressed again while the run stops
+            try:
                 if not finished:
-                    log.finish(Status.STOPPED)
-        except FailedTasksError:
-            raise
-        except BaseException as error:
-            # A full disk must not hide the original error.
-            with suppress(OSError, CantWriteError), interrupts_deferred():
-                if isinstance(error, OtherRunError) and earlier is not None:
-                    log.update(earlier)  # the results in the folder are as they were
-                else:
-                    log.finish(Status.FAILED, str(error) or type(error).__name__)
-            if isinstance(error, OSError | SafetensorError | CantWriteError):
-                reason = error.message if isinstance(error, CantWriteError) else str(error)
-                raise SequelaError(
-                    f"The run in {folder} failed: {reason}",
-                    hint="Check the space on the disk. Results are kept; the same command resumes the run.",
-                ) from error
-            raise
+                    write_manifest(folder, manifest)
+                    if kept:
+                        progress.say(
+                            f"{kept} of {manifest.evaluations_planned} evaluations are done and kept"
+                        )
+                with watched(progress, log.workload):
+                    outcomes = _run_tasks(log, objects, precision, workers, finished, requests)
+                failed = [one for one in outcomes if one.state is State.FAILED]
+                if any(one.state is State.CANCELLED for one in outcomes):
+                    canceled = tuple(map(str, requests.canceled))
+                if not finished:
+                    _finish(log, failed, canceled)
+                if failed:
+                    raise FailedTasksError(failed)
+            except (KeyboardInterrupt, FailedTasksError):
+                raise
+            except BaseException as error:
+                # A full disk must not hide the original error.
+                with suppress(OSError, CantWriteError), interrupts_deferred():
+                    if isinstance(error, OtherRunError) and earlier is not None:
+                        log.update(earlier)  # the results in the folder are as they were
+                    else:
+                        log.finish(Status.FAILED, str(error) or type(error).__name__)
+                if isinstance(error, OSError | SafetensorError | CantWriteError):
+                    reason = error.message if isinstance(error, CantWriteError) else str(error)
+                    raise SequelaError(f"The run in {folder} failed: {reason}", hint=_DISK_HINT) from error
+                raise
+        except KeyboardInterrupt:
+            if not finished:
+                _finish_stopped(log)
         planned = log.manifest.evaluations_planned
         done = log.manifest.n_done(store.evaluations())
-        return RunResult(folder, log.manifest.status, done, planned)
+        return RunResult(folder, log.manifest.status, done, planned, canceled)
+
+
+def _finish(log: RunLog, failed: Sequence[Outcome], canceled: Sequence[str]) -> None:
+    """Writes how a run ended whose tasks have all ended."""
+    if failed:
+        log.finish(Status.FAILED, "; ".join(map(str, failed)))
+    elif canceled:
+        log.finish(Status.STOPPED, f"canceled: {', '.join(canceled)}")
+    else:
+        log.finish(Status.COMPLETE)
+
+
+def _finish_stopped(log: RunLog) -> None:
+    """Writes that a run was stopped, although a key may be pressed again in the meantime."""
+    try:
+        with interrupts_deferred(dropped=True):
+            log.finish(Status.STOPPED)
+    except KeyboardInterrupt:  # it came before it could be deferred
+        with interrupts_deferred(dropped=True):
+            log.finish(Status.STOPPED)
 
 
 def _run_tasks(
-    log: RunLog, objects: Store, precision: Precision, workers: Workers, finished: bool
+    log: RunLog,
+    objects: Store,
+    precision: Precision,
+    workers: Workers,
+    finished: bool,
+    requests: RunRequests,
 ) -> list[Outcome]:
-    """Runs the tasks of a study; returns those that failed.
+    """Runs the tasks of a study; returns their outcomes.
 
     Args:
         log: The records of the run.
@@ -202,48 +267,39 @@ def _run_tasks(
         precision: The data type of the weights.
         workers: The workers.
         finished: Whether all results are there, so that only models and methods are checked.
+        requests: The requests of other processes, such as a pause.
     """
     plan, run_id = log.plan, run_id_of(log.folder)
-    collector = Collector(log, Outputs(objects), finished)
-    listener = RunListener(log, collector, several=log.n_workers > 1)
+    collector, board, cells = Collector(log, Outputs(objects), finished), StatusBoard(), CellTasks()
+    listener = RunListener(log, collector, several=log.n_workers > 1, board=board)
 
     def expand(outcome: Outcome) -> Sequence[Task]:
         tasks = collector.expand(outcome)
         if not finished:  # before they are made, so that nobody removes them as unused
             stored = [Address.parse(task.key) for task in tasks if task.kind not in UNSTORED]
             objects.register(run_id, log.folder, stored)
+        cells.add(outcome.result)
+        watch.cancel()
         return tasks
 
     def is_stored(task: Task) -> bool:
-        if task.kind in UNSTORED or finished:
-            return task.kind not in UNSTORED
-        address = Address.parse(task.key)
-        try:
-            if objects.has(address):
-                objects.fetch(address)  # which verifies it
-                return True
-        except DamagedObjectError as error:
-            log.progress.say(f"{task.label} is done again: {error}")
-        return False
+        return task.kind not in UNSTORED if finished else is_in_store(task)
 
-    graph = TaskGraph(_load_task(name) for name in plan.study.models)
-    executor = workers.make(
-        lambda: StudyWorkbench(plan, objects, precision),
-        partial(StudyWorkbench.of_study, plan.study, objects, precision),
-    )
-    outcomes = Scheduler(graph, executor, is_stored, listener, expand=expand).run()
-    return [one for one in outcomes if one.state is State.FAILED]
+    def note_status(requested: Requested) -> None:
+        if not finished:
+            status_file.write(board.status(log.workload, requested, joined(log.folder)))
 
-
-def _load_task(model: str) -> Task:
-    return Task(
-        f"load {model}",
-        TaskKind.LOAD.value,
-        f"loading {model}",
-        place=(model,),
-        weight=loading(model).weight,
-        payload=OfModel(model),
-    )
+    is_in_store, status_file = stored_in(objects, log.progress), StatusFile(log.folder)
+    executor = executor_of(plan, objects, precision, workers)
+    scheduler = Scheduler(first_tasks(plan), executor, is_stored, listener, expand=expand)
+    watch = RunWatch(scheduler, requests, cells, log.progress, note_status)
+    try:
+        with watch.looking():
+            return scheduler.run()
+    finally:
+        status_file.remove()
+        requests.clear()
+        forget_dead(log.folder)
 
 
 def _set_aside(store: ResultsStore, damage: Sequence[Damage], folder: Path, progress: Progress) -> None:

@@ -1,0 +1,209 @@
+"""Joining a run: a process that does tasks of a run whose results another process collects.
+
+Both run the same graph and share its tasks by claims in the store. Whoever holds the folder's lock collects;
+when that process ends before the run is complete, one of those that have joined takes its place.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sequela.core.errors import SequelaError
+from sequela.core.holders import in_words
+from sequela.core.locks import FileLock
+from sequela.core.precision import Precision
+from sequela.core.progress import Progress, watched
+from sequela.core.workload import Workload
+from sequela.results import Manifest, open_store, read_manifest
+from sequela.results.manifest import MANIFEST_NAME
+from sequela.scheduling import Outcome, Scheduler, State, Task
+from sequela.store import Address, run_id_of
+from sequela.store import open_store as open_objects
+from sequela.studies.cell_tasks import CellTasks
+from sequela.studies.joined import joining
+from sequela.studies.model_tasks import LoadedModel, PlannedMethod
+from sequela.studies.pieces import pieces_of
+from sequela.studies.plan import Plan
+from sequela.studies.run_listener import RunListener
+from sequela.studies.run_lock import acquired, lock_of
+from sequela.studies.run_manifest import open_manifest, with_inputs, with_model
+from sequela.studies.run_requests import Requested, RunRequests
+from sequela.studies.run_watch import RunWatch
+from sequela.studies.task_sources import executor_of, first_tasks, stored_in
+from sequela.studies.tasks import UNSTORED
+from sequela.studies.workers import Workers
+
+SECONDS_BETWEEN_TRIES = 0.5
+"""The interval, in seconds, at which a process that has joined looks whether the folder's lock is free."""
+
+
+@dataclass(frozen=True)
+class Joined:
+    """How a process ended that has joined a run and never had to collect its results.
+
+    Args:
+        manifest: The manifest of the run.
+        done: The number of finished evaluations.
+        was_stopped: True if the process was stopped; the run goes on without it.
+    """
+
+    manifest: Manifest
+    done: int
+    was_stopped: bool
+
+
+def join_or_run(
+    plan: Plan,
+    folder: Path,
+    precision: Precision,
+    progress: Progress,
+    workers: Workers,
+    run: Callable[[RunRequests | None], None],
+) -> Joined | None:
+    """Joins the run in a folder if another process holds it, and runs the study otherwise.
+
+    Args:
+        plan: The plan of the study.
+        folder: The folder of the run, which exists.
+        precision: The data type of the weights.
+        progress: Receives messages and progress.
+        workers: The workers that do the tasks.
+        run: Runs the study as the process that collects. It is given the requests that it takes over.
+
+    Returns:
+        How the run ended, if another process completed it; None if `run` was called.
+
+    Raises:
+        OtherRunError: The other process runs another study in the folder.
+        SequelaError: What `run` raises, or a task whose input can't be used.
+    """
+    lock = lock_of(folder)
+    try:
+        if acquired(lock):
+            progress.say(f"nobody runs this study in {folder}, so there is nothing to join: it is run here")
+            run(None)
+            return None
+        helper = _Helper(plan, folder, precision, progress, workers, lock)
+        try:
+            with joining(folder):
+                helper.help_until_over()
+            ended = _ended(folder)
+            if ended.manifest.incompleteness(ended.done) is None:
+                progress.say("the run is complete; the other process has collected all results")
+                return ended
+        except KeyboardInterrupt:
+            if not (folder / MANIFEST_NAME).is_file():
+                raise
+            return _ended(folder, was_stopped=True)
+        progress.say("the run has lost its main process, whose place this one takes")
+        run(helper.requests)
+        return None
+    finally:
+        lock.release()
+
+
+class _Helper:
+    """Does tasks of a run until the folder's lock is free, and takes it then."""
+
+    refusal: SequelaError | None = None
+
+    def __init__(
+        self,
+        plan: Plan,
+        folder: Path,
+        precision: Precision,
+        progress: Progress,
+        workers: Workers,
+        lock: FileLock,
+    ) -> None:
+        self._plan = plan
+        self._folder = folder
+        self._precision = precision
+        self.progress = progress
+        self._workers = workers
+        self._lock = lock
+        self.requests = RunRequests(folder)
+        self._objects = open_objects()
+        self._cells = CellTasks()
+        self.workload = Workload(f"study {plan.study.name}", pieces_of(plan), n_workers=workers.count)
+
+    def help_until_over(self) -> None:
+        """Does tasks as long as there are some, then waits; returns with the lock."""
+        if not self._is_same_study():
+            return
+        self.progress.say(
+            f"{in_words(self._lock.holder())} is running this study in {self._folder}; "
+            "this one has joined, and does tasks for it"
+        )
+        with watched(self.progress, self.workload):
+            failed = [one for one in self._outcomes() if one.state is State.FAILED]
+        for one in failed:
+            self.progress.say(str(one))
+        if not self._lock.is_own:
+            self.progress.say("nothing is left to do here; waiting until the main process has ended")
+        self._wait_for_lock()
+
+    def collect(self, outcome: Outcome) -> None:
+        """Ignores outputs: the main process collects them."""
+
+    def _is_same_study(self) -> bool:
+        """Waits for the manifest of the main process; returns False with the lock if that ends before."""
+        while not (self._folder / MANIFEST_NAME).is_file():
+            if acquired(self._lock):
+                return False
+            time.sleep(SECONDS_BETWEEN_TRIES)
+        self._check_study(read_manifest(self._folder))
+        return True
+
+    def _check_study(self, manifest: Manifest) -> None:
+        open_manifest(self._plan, self._folder, "", self._precision, manifest)
+
+    def _outcomes(self) -> Sequence[Outcome]:
+        graph = first_tasks(self._plan)
+        executor = executor_of(self._plan, self._objects, self._precision, self._workers)
+        is_stored = stored_in(self._objects, self.progress)
+        listener = RunListener(self, self, several=self._workers.count > 1)
+        scheduler = Scheduler(graph, executor, is_stored, listener, expand=self._expand)
+        self._watch = RunWatch(
+            scheduler,
+            self.requests,
+            self._cells,
+            self.progress,
+            lambda requested: self._take_over(scheduler, requested),
+        )
+        with self._watch.looking():
+            return scheduler.run()
+
+    def _expand(self, outcome: Outcome) -> Sequence[Task]:
+        result, manifest = outcome.result, read_manifest(self._folder)
+        if isinstance(result, LoadedModel):
+            with_model(manifest, result, self._folder)  # which checks that it is the same
+        elif isinstance(result, PlannedMethod):
+            with_inputs(manifest, result, self._folder)
+        else:
+            return ()
+        stored = [Address.parse(task.key) for task in result.tasks if task.kind not in UNSTORED]
+        self._objects.register(run_id_of(self._folder), self._folder, stored)
+        self._cells.add(result)
+        self._watch.cancel()
+        return result.tasks
+
+    def _take_over(self, scheduler: Scheduler, requested: Requested) -> None:
+        """Ends the tasks here once this process can be the main one, which does them as such."""
+        if self._lock.is_own or acquired(self._lock):
+            everything = [*first_tasks(self._plan).keys, *self._cells.keys]
+            scheduler.cancel(everything, interrupt=False)
+
+    def _wait_for_lock(self) -> None:
+        while not self._lock.is_own and not acquired(self._lock):
+            self.requests.read()
+            time.sleep(SECONDS_BETWEEN_TRIES)
+
+
+def _ended(folder: Path, was_stopped: bool = False) -> Joined:
+    manifest = read_manifest(folder)
+    with open_store(folder) as store:
+        return Joined(manifest, manifest.n_done(store.evaluations()), was_stopped)
