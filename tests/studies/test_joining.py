@@ -90,7 +90,7 @@ def test_it_makes_outputs_and_takes_the_place_of_a_main_process_that_ended(
 def test_it_takes_the_place_of_the_main_process_at_once(
     make_study: MakeStudy, finished: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sequela.studies.run_watch.SECONDS_BETWEEN_LOOKS", 0.0)
+    monkeypatch.setattr("sequela.studies.run_watch.SECONDS_BETWEEN_LOOKS", 0.05)
     with held(folder) as lock:
         progress = DoAt("edit 1 of 2", lock.release)
         assert run_study(make_study(), folder, progress, join=True).status is Status.COMPLETE
