@@ -30,9 +30,9 @@ def going_on(tmp_path: Path, finished: Path) -> Path:
 def test_a_finished_run(sequela: Sequela, finished: Path) -> None:
     answer = sequela("status", finished)
     assert answer.exit_code == 0
-    assert answer.stdout.splitlines() == [f"{finished}: complete", "4 of 4 evaluations are done"]
+    assert answer.stdout.splitlines() == [f"{finished}: complete", "6 of 6 evaluations are done"]
     state = sequela("status", finished, "--json").json
-    assert (state["status"], state["process"], state["evaluations_done"]) == ("complete", None, 4)
+    assert (state["status"], state["process"], state["evaluations_done"]) == ("complete", None, 6)
 
 
 @pytest.mark.parametrize("command", ["pause", "unpause", "cancel"])
