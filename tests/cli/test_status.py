@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import threading
 from pathlib import Path
 
@@ -21,10 +22,7 @@ from support.studies import small_study, write_study
 @pytest.fixture
 def going_on(tmp_path: Path, finished: Path) -> Path:
     """A folder that looks like that of a run that a process has just begun."""
-    folder = tmp_path / "run"
-    folder.mkdir()
-    (folder / "manifest.json").write_bytes((finished / "manifest.json").read_bytes())
-    return folder
+    return Path(shutil.copytree(finished, tmp_path / "run"))
 
 
 def test_a_finished_run(sequela: Sequela, finished: Path) -> None:

@@ -431,3 +431,15 @@ def test_a_task_that_was_put_off_can_be_cancelled(tmp_path: Path) -> None:
     graph = TaskGraph([task("a", payload="busy 99 made"), task("b", "a"), task("c")])
     scheduler = Scheduler(graph, InlineExecutor(folder_bench(tmp_path)), stored_in(tmp_path), Cancelling())
     assert states(scheduler.run()) == {"a": "cancelled", "b": "cancelled", "c": "done"}
+
+
+def test_a_running_task_goes_on_if_only_those_that_wait_are_cancelled(tmp_path: Path) -> None:
+    class Cancelling(Recorder):
+        def started(self, task: Task, worker: str) -> None:
+            super().started(task, worker)
+            scheduler.cancel(["a", "b"], interrupt=False)
+
+    executor = ShuffledExecutor(FolderBench(tmp_path), 1, seed=0)
+    graph = TaskGraph([task("a"), task("b", "a"), task("c", "a")])
+    scheduler = Scheduler(graph, executor, stored_in(tmp_path), Cancelling())
+    assert states(scheduler.run()) == {"a": "done", "b": "cancelled", "c": "done"}
