@@ -174,7 +174,14 @@ def test_a_process_that_does_not_say_who_it_is_is_waited_for_too(path: Path) -> 
     said, lock, left = Said(), FileLock(path), [0.0] * 20
     assert lock.acquire()
     lock.describe(b"{half")
-    assert wait_for(FileLock(path), "counting", said, lambda _: left.pop() if left else lock.release())  # type: ignore[func-returns-value]
+
+    def sleep(seconds: float) -> None:
+        if left:
+            left.pop()
+        else:
+            lock.release()
+
+    assert wait_for(FileLock(path), "counting", said, sleep)
     assert said.lines == ["Another process is counting; this one waits until it has ended."]
 
 

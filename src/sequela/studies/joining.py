@@ -42,7 +42,7 @@ SECONDS_BETWEEN_TRIES = 0.5
 
 @dataclass(frozen=True)
 class Joined:
-    """How a process ended that has joined a run and never had to collect its results.
+    """The end of a process that has joined a run and never had to collect its results.
 
     Args:
         manifest: The manifest of the run.

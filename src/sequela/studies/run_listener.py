@@ -1,4 +1,4 @@
-"""What happens during a run, as its records and its user learn of it."""
+"""Events of a run, as its records and its user learn of them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sequela.studies.run_status import StatusBoard
 
 
 class Reported(Protocol):
-    """Where a run reports what happens."""
+    """A receiver of what a run reports."""
 
     @property
     def progress(self) -> Progress:

@@ -41,7 +41,7 @@ class Cell(BaseModel):
 
 @dataclass(frozen=True)
 class Requested:
-    """What is requested of a run.
+    """The requests to a run at a moment.
 
     Args:
         is_paused: True if no more tasks are to be started.

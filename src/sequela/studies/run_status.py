@@ -86,7 +86,7 @@ class RunStatus(_Document):
 
 
 class StatusBoard:
-    """What is to be known of a run while it goes on. Any thread may read while another one writes."""
+    """The knowledge about a run while it goes on. Any thread may read while another one writes."""
 
     def __init__(self) -> None:
         self._process = Process.of(Holder.here())

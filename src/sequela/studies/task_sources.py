@@ -1,4 +1,4 @@
-"""What a process needs to do the tasks of a study: the first tasks, what is stored, and the workers."""
+"""The parts with which a process does the tasks of a study: first tasks, what is stored, and workers."""
 
 from __future__ import annotations
 
