@@ -18,7 +18,7 @@ from sequela.models import LanguageModel, describe_models, load_model
 from sequela.models.aliases import ALIASES, PackagedModel
 from sequela.models.gguf import read_gguf
 from sequela.models.pypi_models import TERMS_VARIABLE, copy_folder, fetch_gguf, packaged_folder
-from support.at_once import at_once, load_packaged
+from support.at_once import at_once, load_packaged, load_packaged_often
 from support.packages import package, write_gguf
 
 
@@ -203,6 +203,18 @@ def _fails(model: PackagedModel, expected: str, wheels: Path) -> None:
     with pytest.raises(IntegrityError, match=expected):
         fetch_gguf(model, folder)
     assert list(folder.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_of_each_pair_of_first_loads_one_works(
+    original: tuple[Path, LanguageModel], wheels: Path, tmp_path: Path
+) -> None:
+    model, cache = package(original[0], wheels), tmp_path / "caches"
+    cache.mkdir()
+    first, second = at_once(2, load_packaged_often, model, cache, 20)
+    assert [sorted(pair) for pair in zip(first, second, strict=True)] == [[0, 1]] * 20
+    strays = [path.name for path in cache.rglob("*") if path.name.startswith(".")]
+    assert not strays
 
 
 @pytest.mark.slow

@@ -387,3 +387,59 @@ def test_an_interrupt_leaves_the_run_at_once(tmp_path: Path) -> None:
             run(graph, tmp_path)
         assert signal.getsignal(signal.SIGTERM) == before
     assert sorted(outputs(tmp_path)) == ["a"]
+
+
+@pytest.fixture
+def looking_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sequela.scheduling.scheduler.SECONDS_BETWEEN_LOOKS", 0.0)
+
+
+@pytest.mark.usefixtures("looking_often")
+@pytest.mark.parametrize(
+    ("ending", "state", "begun"), [("made", State.STORED, 2), ("killed", State.DONE, 3)], ids=str
+)
+def test_what_another_process_does_is_put_off(tmp_path: Path, ending: str, state: State, begun: int) -> None:
+    graph = TaskGraph([task("a", payload=f"busy 2 {ending}"), task("b"), task("c", "a")])
+    recorder = Recorder()
+    outcomes = run(graph, tmp_path, listener=recorder)
+    assert [one.state for one in outcomes] == [state, State.DONE, State.DONE]
+    assert outcomes[0].failures == ()
+    assert recorder.keys("started").count("a") == begun
+    assert recorder.keys("put off") == ["a", "a"]
+    assert [one.task.key for one in recorder.collected_outcomes] == ["a", "b", "c"]
+    assert outputs(tmp_path).keys() == {"a", "b", "c"}
+
+
+def test_others_come_before_a_task_that_was_put_off(tmp_path: Path) -> None:
+    recorder = Recorder()
+    run(TaskGraph([task("a", payload="busy 1 killed"), task("b")]), tmp_path, listener=recorder)
+    assert recorder.keys("started") == ["a", "b", "a"]
+
+
+def test_what_another_process_has_done_meanwhile_counts_as_stored(tmp_path: Path) -> None:
+    outcomes = run(TaskGraph([task("a", payload="stored"), task("b", "a")]), tmp_path)
+    assert [one.state for one in outcomes] == [State.STORED, State.DONE]
+
+
+@pytest.mark.usefixtures("looking_often")
+def test_a_task_that_was_put_off_can_be_cancelled(tmp_path: Path) -> None:
+    class Cancelling(Recorder):
+        def put_off(self, task: Task, holder: str) -> None:
+            super().put_off(task, holder)
+            scheduler.cancel([task.key])
+
+    graph = TaskGraph([task("a", payload="busy 99 made"), task("b", "a"), task("c")])
+    scheduler = Scheduler(graph, InlineExecutor(folder_bench(tmp_path)), stored_in(tmp_path), Cancelling())
+    assert states(scheduler.run()) == {"a": "cancelled", "b": "cancelled", "c": "done"}
+
+
+def test_a_running_task_goes_on_if_only_those_that_wait_are_cancelled(tmp_path: Path) -> None:
+    class Cancelling(Recorder):
+        def started(self, task: Task, worker: str) -> None:
+            super().started(task, worker)
+            scheduler.cancel(["a", "b"], interrupt=False)
+
+    executor = ShuffledExecutor(FolderBench(tmp_path), 1, seed=0)
+    graph = TaskGraph([task("a"), task("b", "a"), task("c", "a")])
+    scheduler = Scheduler(graph, executor, stored_in(tmp_path), Cancelling())
+    assert states(scheduler.run()) == {"a": "done", "b": "cancelled", "c": "done"}

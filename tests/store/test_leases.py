@@ -6,12 +6,17 @@ import json
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
+from sequela.core.holders import in_words
+from sequela.core.locks import HeldElsewhereError
 from sequela.core.progress import SilentProgress
 from sequela.store.leases import Clock, Lease, LeaseTimes, waiting_lease
+from sequela.store.local import LocalStorage
+from sequela.store.remote import RemoteStorage
 from sequela.store.remote_files import RemoteFiles
 
 TIMES = LeaseTimes(renewed_every=10.0, taken_over_after=60.0, settling=1.0, polling=2.0)
@@ -82,7 +87,7 @@ def test_a_lease_that_is_not_renewed_is_taken_over(files: RemoteFiles) -> None:
     assert observer.is_own()
 
 
-@pytest.mark.parametrize("since", ["1970-01-01 00:00:00 UTC", "2999-01-01 00:00:00 UTC", "yesterday"])
+@pytest.mark.parametrize("since", ["1970-01-01T00:00:00+00:00", "2999-01-01T00:00:00+00:00", "yesterday"])
 def test_the_clock_of_another_machine_decides_nothing(files: RemoteFiles, since: str) -> None:
     """Neither a clock that is years behind nor one that is ahead makes a lease older or younger."""
     document = {"host": "other", "pid": 1, "since": since, "token": "t", "renewals": 0}
@@ -127,7 +132,7 @@ def test_a_waiting_process_says_for_whom(files: RemoteFiles) -> None:
     time.events[1010.0] = holder.release
     with waiting_lease(files, NAME, "the network", Progress(), TIMES, time.clock):
         assert time.now >= 1010.0
-    assert lines == [f"Waiting for the network, made by {holder._holder}."]
+    assert lines == [f"{in_words(holder._holder)} is making the network; this one waits until it has ended."]
     assert files.names("locks") == []
 
 
@@ -143,3 +148,19 @@ def test_a_holder_that_lost_its_lease_says_so(files: RemoteFiles, caplog: pytest
             Clock().sleep(0.01)
     assert "another process has taken over the making of the network" in caplog.text
     assert other.is_own()
+
+
+def test_a_claim_that_is_not_renewed_is_taken_over_by_who_looks_again(tmp_path: Path) -> None:
+    time = Time()
+    files = RemoteFiles(
+        MemoryFileSystem(global_store=False, skip_instance_cache=True), "/store", "memory://store"
+    )
+    storage = RemoteStorage(files, LocalStorage(tmp_path), TIMES, time.clock)
+    assert lease(files).acquire()  # by a process that ends at once
+    for _ in range(2):
+        with pytest.raises(HeldElsewhereError, match=r"^Another process \(id "):
+            storage.claimed("x", "the network").__enter__()
+        time.now += 30.0
+    with storage.claimed("x", "the network"), pytest.raises(HeldElsewhereError):
+        storage.claimed("x", "the network").__enter__()
+    assert files.names("locks") == []

@@ -1,4 +1,4 @@
-"""Locks of the operating system, with real processes."""
+"""Locks of addresses in a local store, with real processes."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from sequela.core.locks import HeldElsewhereError
 from sequela.core.progress import SilentProgress
 from sequela.store import Address, Kind, Store
-from sequela.store.locks import FileLock, waiting_lock
 from support.programs import Started, start
 from support.stores import local_store, put
 
@@ -39,36 +39,6 @@ with open_store(sys.argv[1]).locked(address, "the statistics of layer 3"):
 """
 
 
-def test_a_lock_is_held_once_and_its_file_goes_with_it(tmp_path: Path) -> None:
-    first, second = FileLock(tmp_path / "x.lock"), FileLock(tmp_path / "x.lock")
-    assert first.acquire()
-    assert not second.acquire()
-    first.release()
-    assert second.acquire()
-    first.release()  # not held any more: does nothing
-    assert (tmp_path / "x.lock").exists()
-    second.release()
-    assert not list(tmp_path.iterdir())
-
-
-def test_a_lock_of_a_removed_file_counts_for_nothing(tmp_path: Path) -> None:
-    """A process may open the file just before its holder removes it."""
-    path = tmp_path / "x.lock"
-    holder, late = FileLock(path), FileLock(path)
-    assert holder.acquire()
-    opened = os.open
-
-    def open_late(name: object, *arguments: int) -> int:
-        descriptor = opened(name, *arguments)  # type: ignore[arg-type]
-        holder.release()
-        return descriptor
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(os, "open", open_late)
-        assert late.acquire()
-    assert not FileLock(path).acquire()
-
-
 def test_one_process_works_and_the_other_waits_and_says_for_whom(tmp_path: Path) -> None:
     progress = Lines()
     with start(HOLDING, tmp_path / "store") as other:
@@ -78,9 +48,8 @@ def test_one_process_works_and_the_other_waits_and_says_for_whom(tmp_path: Path)
             ended.join()
             assert other.wait() == 0
     (line,) = progress.lines
-    assert line.startswith("Waiting for the statistics of layer 3, made by process ")
-    assert f"process {other.pid} on " in line
-    assert line.endswith(" UTC.")
+    assert line.startswith(f"Another process (id {other.pid} on ")
+    assert line.endswith(") is making the statistics of layer 3; this one waits until it has ended.")
 
 
 def test_the_lock_of_a_killed_process_is_free_at_once(tmp_path: Path) -> None:
@@ -92,6 +61,22 @@ def test_the_lock_of_a_killed_process_is_free_at_once(tmp_path: Path) -> None:
         with store.locked(ADDRESS, "the statistics of layer 3", progress):
             pass
     assert not progress.lines
+    assert not list((tmp_path / "store" / "locks").iterdir())
+
+
+def test_a_claim_names_the_process_that_has_it_and_never_waits(tmp_path: Path) -> None:
+    store = local_store(tmp_path / "store")
+    with start(HOLDING, tmp_path / "store") as other:
+        other.wait_for("held")
+        with pytest.raises(HeldElsewhereError, match=rf"\(id {other.pid} on .*\) is making the") as caught:
+            store.claimed(ADDRESS, "the statistics").__enter__()
+        assert caught.value.holder is not None
+        os.kill(other.pid, signal.SIGKILL)
+        other.wait()
+        with store.claimed(ADDRESS, "the statistics"):
+            with pytest.raises(HeldElsewhereError), store.claimed(ADDRESS, "the statistics"):
+                pass
+            assert list((tmp_path / "store" / "locks").iterdir())
     assert not list((tmp_path / "store" / "locks").iterdir())
 
 
@@ -124,32 +109,6 @@ def test_many_threads_make_an_object_once(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert len(made) == 1
-
-
-def test_a_waiting_process_names_the_next_holder_too(tmp_path: Path) -> None:
-    """The holder in the file changes while the process waits."""
-    path, progress = tmp_path / "x.lock", Lines()
-    lock = FileLock(path)
-    assert lock.acquire()
-    documents = [
-        b'{"host": "a", "pid": 1, "since": "now"}',
-        b"{half",
-        b'{"host": "b", "pid": 2, "since": "later"}',
-    ]
-
-    def sleep(seconds: float) -> None:
-        if documents:
-            lock.describe(documents.pop(0))
-        else:
-            lock.release()
-
-    with waiting_lock(path, "it", progress, sleep):
-        pass
-    assert progress.lines == [
-        "Waiting for it, made by another process.",
-        "Waiting for it, made by process 1 on a, since now.",
-        "Waiting for it, made by process 2 on b, since later.",
-    ]
 
 
 def _lets_go_when(progress: Lines, other: Started) -> threading.Thread:

@@ -12,13 +12,11 @@ from pathlib import Path
 import pytest
 
 from sequela.core.errors import SequelaError
-from sequela.core.locks import HeldElsewhereError, holder_file
+from sequela.core.locks import HeldElsewhereError
 from sequela.results import read_manifest
 from sequela.studies import Study, run_study
 from sequela.studies.run_lock import LOCK, check_not_running, only_process
 from support.programs import process_that_said
-
-HOLDER = holder_file(Path(LOCK)).name
 
 OTHER_PROCESS = """
 import sys
@@ -44,13 +42,14 @@ def test_another_process_is_named_and_one_that_died_keeps_none_out(tmp_path: Pat
                 f"Another process (id {process.pid} on {socket.gethostname()}, since 2"
             )
             assert caught.value.message.endswith(f") is running this study in {tmp_path}.")
+            assert "--join" in (caught.value.hint or "")
         process.kill()
         process.wait()
-    assert (tmp_path / HOLDER).is_file()  # the process had no time to remove it
+    assert (tmp_path / LOCK).is_file()  # the process had no time to remove it
     check_not_running(tmp_path)
     with only_process(tmp_path):
-        assert f'"pid": {os.getpid()}' in (tmp_path / HOLDER).read_text()
-    assert not (tmp_path / HOLDER).exists()
+        assert f'"pid": {os.getpid()}' in (tmp_path / LOCK).read_text()
+    assert not (tmp_path / LOCK).exists()
 
 
 def test_one_process_too_holds_a_folder_once_at_a_time(tmp_path: Path) -> None:
@@ -68,16 +67,16 @@ def test_a_check_writes_nothing(tmp_path: Path) -> None:
 
 def test_a_damaged_file_of_the_holder_does_not_hide_the_lock(tmp_path: Path) -> None:
     with only_process(tmp_path):
-        (tmp_path / HOLDER).write_text("{")
+        (tmp_path / LOCK).write_text("{")
         with pytest.raises(HeldElsewhereError, match=r"^Another process is running this study in "):
             check_not_running(tmp_path)
 
 
 def test_a_file_system_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(_: object) -> None:
+    def refuse(*_: object) -> None:
         raise OSError(37, "No locks available")
 
-    monkeypatch.setattr("filelock.FileLock.acquire", refuse)
+    monkeypatch.setattr("fcntl.flock", refuse)
     with pytest.raises(SequelaError, match="No locks available"), only_process(tmp_path):
         pass
 
@@ -89,18 +88,17 @@ def test_a_second_run_is_refused_before_anything_is_read_or_written(
     folder.mkdir()
     with only_process(folder), pytest.raises(HeldElsewhereError):
         run_study(make_study(models=["/no/model"], edits={"source": "/no/edits.jsonl"}), folder)
-    assert [path.name for path in folder.iterdir()] == [LOCK]
+    assert list(folder.iterdir()) == []
 
 
 def test_a_run_holds_the_lock_and_releases_it_at_its_end(
     make_study: Callable[..., Study], finished: Path
 ) -> None:
     assert read_manifest(finished).ended is not None
-    assert (finished / LOCK).is_file()
-    assert not (finished / HOLDER).exists()
+    assert not (finished / LOCK).exists()
     check_not_running(finished)
 
 
 def test_the_reference_page_names_the_files_of_the_lock() -> None:
     page = Path(__file__).parents[2] / "docs" / "reference" / "runs.md"
-    assert {f"`{LOCK}`", f"`{HOLDER}`"} <= set(re.findall("`[^`]+`", page.read_text(encoding="utf-8")))
+    assert f"`{LOCK}`" in set(re.findall("`[^`]+`", page.read_text(encoding="utf-8")))

@@ -13,7 +13,7 @@ from sequela.core.precision import choose_precision
 from sequela.models.loading import choose_device
 from sequela.results import Manifest
 from sequela.studies import Study
-from sequela.studies.grid import Cell, cells, describe
+from sequela.studies.grid import Evaluation, describe, evaluations
 from sequela.studies.plan import make_plan
 from sequela.studies.run_manifest import open_manifest
 from sequela.studies.study_changes import changes_between
@@ -100,7 +100,7 @@ def test_every_evaluation_has_one_fate(manifest_of: ManifestOf, data: st.DataObj
 
     earlier, current = drawn(), drawn()
     update = StudyUpdate(earlier, current)
-    now, before = set(cells(current)), set(cells(earlier))
+    now, before = set(evaluations(current)), set(evaluations(earlier))
     parts = [set(update.staying), set(update.again), set(update.new)]
     assert set.union(*parts) == now
     assert sum(map(len, parts)) == len(now)
@@ -136,7 +136,7 @@ def test_another_sample_leaves_the_others(manifest_of: ManifestOf) -> None:
 
 def test_evaluations_are_described_in_few_lines() -> None:
     chosen = [
-        Cell(model, method, None, seed, n_edits, suite)
+        Evaluation(model, method, None, seed, n_edits, suite)
         for model in ("a", "b")
         for method in ("rome", "memit", "ft-m")
         for seed in (0, 1)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -58,6 +60,18 @@ def load_packaged(model: PackagedModel) -> list[str]:
     said = Said()
     assert (packaged_folder(model, progress=said) / "model.safetensors").is_file()
     return said.tasks
+
+
+def load_packaged_often(model: PackagedModel, cache: Path, times: int) -> list[int]:
+    """Makes copies of a packaged model in empty caches; returns how many files this process downloaded."""
+    downloads = []
+    for number in range(times):
+        os.environ["SEQUELA_CACHE"] = str(cache / str(number))
+        (cache / f"{number} {os.getpid()}").touch()
+        while len(list(cache.glob(f"{number} *"))) < 2:  # both begin at the same moment
+            time.sleep(0.001)
+        downloads.append(sum(task.startswith("downloading") for task in load_packaged(model)))
+    return downloads
 
 
 def train(world_folder: Path, edits: TrainingEdits, folder: Path) -> tuple[str, int]:

@@ -20,6 +20,7 @@ from sequela.core.errors import BadInputError
 from sequela.core.progress import SILENT, Progress, counted
 from sequela.core.workload import Workload
 from sequela.scheduling import (
+    Busy,
     Failure,
     Lost,
     Outcome,
@@ -27,6 +28,7 @@ from sequela.scheduling import (
     Report,
     SilentListener,
     Skipped,
+    Stored,
     Task,
     TaskGraph,
     TaskRunner,
@@ -65,7 +67,7 @@ class FolderBench:
         if isinstance(task.payload, str):
             action, *arguments = task.payload.split()
             answer = getattr(self, action)(task, progress, *arguments)
-        if isinstance(answer, (Skipped, Unreadable)):
+        if isinstance(answer, (Skipped, Unreadable, Stored, Busy)):
             return answer
         needed = [(self.folder / need).read_text() for need in task.needs]
         text = hashlib.sha256(repr((task.key, needed)).encode()).hexdigest()
@@ -86,6 +88,20 @@ class FolderBench:
     def unreadable(self, task: Task, progress: Progress, *keys: str) -> Unreadable | None:
         """Finds the outputs of needs missing, the first time."""
         return Unreadable(keys, f"{keys[0]} is damaged") if self._times(task) == 1 else None
+
+    def busy(self, task: Task, progress: Progress, n_times: str, ending: str) -> Busy | None:
+        """Finds another process at work the first times; at the last it has made the output, or ends."""
+        times = self._times(task)
+        if times == int(n_times) and ending == "made":
+            needed = [(self.folder / need).read_text() for need in task.needs]
+            text = hashlib.sha256(repr((task.key, needed)).encode()).hexdigest()
+            (self.folder / task.key).write_text(text)
+        return Busy("Another process") if times <= int(n_times) else None
+
+    def stored(self, task: Task, progress: Progress) -> Stored:
+        """Finds what another process has made meanwhile."""
+        (self.folder / task.key).write_text("made elsewhere")
+        return Stored()
 
     def die(self, task: Task, progress: Progress, number: str, n_times: str = "99") -> None:
         """Ends the process by a signal."""
@@ -189,6 +205,9 @@ class Recorder(SilentListener):
     def retried(self, task: Task, failure: Failure, tries_left: int) -> None:
         self.events.append(("retried", task.key))
         self.failures.append(failure)
+
+    def put_off(self, task: Task, holder: str) -> None:
+        self.events.append(("put off", task.key))
 
     def finished(self, outcome: Outcome) -> None:
         self.events.append((outcome.state.value, outcome.task.key))

@@ -15,7 +15,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-from filelock import FileLock
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
     AutoModelForCausalLM,
@@ -28,6 +27,7 @@ from transformers import (
 )
 
 from sequela.core.hashing import hash_json
+from sequela.core.locks import waiting_lock
 from sequela.edits import Edit, EditSet, Probe
 from sequela.models import LanguageModel
 
@@ -207,7 +207,9 @@ def trained_world_model(world: World, cache: Path, family: str = "llama") -> Pat
         "facts": [asdict(fact) for fact in world.facts],
     }
     folder = cache / hash_json(recipe)
-    with FileLock(cache / "training.lock"):  # tests may run in several processes
+    with waiting_lock(
+        cache / "training.lock", "training the world model"
+    ):  # tests may run in several processes
         if not folder.exists():
             with tempfile.TemporaryDirectory(dir=cache) as unfinished:
                 _train_into(Path(unfinished), world, family)

@@ -22,6 +22,7 @@ from sequela.cli import (
     run,
     show,
     stats,
+    status,
     store,
     trace,
     train_editor,
@@ -106,6 +107,10 @@ _command = partial(app.command, cls=TextCheckingCommand)
 
 _command("demo", rich_help_panel="Experiments")(run.demo)
 _command("run", rich_help_panel="Experiments")(run.run)
+_command("status", rich_help_panel="Experiments")(status.status)
+_command("pause", rich_help_panel="Experiments")(status.pause)
+_command("unpause", rich_help_panel="Experiments")(status.unpause)
+_command("cancel", rich_help_panel="Experiments")(status.cancel)
 _command("results", rich_help_panel="Experiments")(results.results)
 _command("rescore", rich_help_panel="Experiments")(results.rescore)
 _command("bisect", rich_help_panel="Experiments")(bisect.bisect)

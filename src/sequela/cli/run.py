@@ -63,9 +63,20 @@ def run(
     editor: Annotated[
         list[str] | None, typer.Option(help="Run only this method of the study; may be repeated.")
     ] = None,
+    sample: Annotated[
+        list[int] | None, typer.Option(help="Run only this sample of edits; may be repeated.")
+    ] = None,
     seed: Annotated[
         list[int] | None, typer.Option(help="Run only this order of edits; may be repeated.")
     ] = None,
+    join: Annotated[
+        bool,
+        typer.Option(
+            "--join",
+            help="If another process is running the study in the folder, do tasks for it. It collects the "
+            "results; if it ends before the run is complete, this process takes its place.",
+        ),
+    ] = False,
     as_json: options.Json = False,
 ) -> None:
     """Run a study: models x methods x orders of edits, measured at checkpoints.
@@ -82,10 +93,10 @@ def run(
         chosen = read_study(study, output).model_copy(update=given)
         check_memory(chosen)
         check_device(chosen, study)
-        part = RunPart(tuple(model or ()), tuple(editor or ()), tuple(seed or ()))
+        part = RunPart(tuple(model or ()), tuple(editor or ()), tuple(seed or ()), tuple(sample or ()))
         part.check(chosen)
         given_workers = {"count": workers, "executor": executor, "address": address}
-        _run(chosen, output, as_json, given_workers, {"update": update, "part": part})
+        _run(chosen, output, as_json, given_workers, {"join": join, "update": update, "part": part})
 
 
 def demo(
@@ -106,7 +117,7 @@ def _run(  # type: ignore[no-untyped-def]
     output: Path | None,
     as_json: bool,
     workers: Mapping[str, Any] | None = None,
-    changes: Mapping[str, Any] | None = None,
+    how: Mapping[str, Any] | None = None,
 ) -> None:
     from sequela.core.arguments import check_choice
     from sequela.studies.run_lock import check_not_running
@@ -115,7 +126,8 @@ def _run(  # type: ignore[no-untyped-def]
     given = workers or {}
     check_choice("executor", given.get("executor", "local"), ["local", "ray"])
     folder = run_folder(study, output)
-    check_not_running(folder)  # before the imports below, which take seconds
+    if not (how or {}).get("join"):
+        check_not_running(folder)  # before the imports below, which take seconds
 
     from sequela.reports import write_report
     from sequela.results import Status
@@ -125,8 +137,23 @@ def _run(  # type: ignore[no-untyped-def]
     command = shlex.join(["sequela", *sys.argv[1:]])
     console = standard_error()
     with shown_progress(console) as progress:
-        result = run_study(study, folder, progress, command, Workers(**given), **(changes or {}))
-    if result.status not in (Status.COMPLETE, Status.PARTIAL):
+        result = run_study(study, folder, progress, command, Workers(**given), **(how or {}))
+    if result.joined and result.status is Status.STOPPED:
+        where = shown(str(folder))
+        console.print(
+            f"Stopped: this process does no more tasks for the run in {where}, which goes on without it.",
+            highlight=False,
+            soft_wrap=True,
+        )
+        raise typer.Exit(STOPPED)
+    if result.canceled:
+        console.print(
+            f"Canceled: {shown(', '.join(result.canceled))}. {result.done} of {result.planned} evaluations "
+            f"are done and stored in {shown(str(folder))}.\nMeasure the rest with: {shown(command)}",
+            highlight=False,
+            soft_wrap=True,
+        )
+    elif result.status not in (Status.COMPLETE, Status.PARTIAL):
         console.print(
             f"Stopped: {result.done} of {result.planned} evaluations are done and stored in "
             f"{shown(str(folder))}.\nResume with: {shown(command)}",
@@ -134,7 +161,9 @@ def _run(  # type: ignore[no-untyped-def]
             soft_wrap=True,
         )
         raise typer.Exit(STOPPED)
-    page = write_report(folder, folder / "report")
+    report = folder / "report"
+    # The process that collected the results of a run writes the report, too.
+    page = report / "index.html" if result.joined else write_report(folder, report)
     if as_json:
         print_json(
             {

@@ -1,25 +1,20 @@
 """Locks between processes: one works, another is refused or waits, and says who works.
 
 The operating system holds a lock and releases it when its process ends, however it ends; a process that died
-therefore never keeps another one out. A small file beside the lock says which process has it. The lock's own
-file stays: deleting it would let two processes lock two files of one name.
+therefore never keeps another one out. The file of a lock says which process has it, and goes with the lock.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
-import socket
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import datetime
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-from pydantic import AwareDatetime, BaseModel, ConfigDict
-
-from sequela.core.descriptions import read_description_of, write_description
 from sequela.core.errors import SequelaError
+from sequela.core.holders import Holder, holder_in, in_words, waiting_line
 from sequela.core.progress import SILENT, Progress
 
 SECONDS_BETWEEN_TRIES = 0.2
@@ -28,38 +23,136 @@ SECONDS_BETWEEN_TRIES = 0.2
 _TRIES_FOR_A_NAME = 10
 """The number of tries after which a process is said to wait for one that hasn't said which it is."""
 
-_UNNAMED = "Another process"
+_TRIES_BEFORE_REFUSAL = 3
+"""The number of tries to get a lock that refuses: another process may just be looking whether it is held."""
 
 
 class HeldElsewhereError(SequelaError):
-    """Another process, or another thread of this one, has a lock."""
-
-
-class Holder(BaseModel):
-    """The process that has a lock.
+    """Another process, or another thread of this one, has a lock.
 
     Args:
-        pid: Its id.
-        host: The name of its machine.
-        since: The time at which it got the lock, by that machine's clock.
+        holder: The process; None if it isn't known which one it is.
+        doing: What it does, for the message.
+        hint: What to do.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    def __init__(self, holder: Holder | None, doing: str, hint: str | None = None) -> None:
+        super().__init__(f"{in_words(holder)} is {doing}.", hint=hint)
+        self.holder = holder
 
-    pid: int
-    host: str
-    since: AwareDatetime
+
+class FileLock:
+    """A lock on a file that exists only while the lock is held.
+
+    A process that got the lock of a file which was removed in the meantime tries again, so that two processes
+    never hold locks of one path. Where locking is impossible, methods raise an `OSError`.
+
+    Args:
+        path: The file; its folder exists.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._descriptor: int | None = None
+
+    @property
+    def is_own(self) -> bool:
+        """True while it is held through this object."""
+        return self._descriptor is not None
+
+    def acquire(self) -> bool:
+        """Tries once to get the lock, and writes this process into the file; returns whether it did."""
+        while True:
+            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if _is_open_file(descriptor, self.path):
+                    self._descriptor, descriptor = descriptor, -1
+                    self.describe(Holder.here().document())
+                    return True
+            except BlockingIOError:
+                return False
+            finally:
+                if descriptor >= 0:
+                    os.close(descriptor)
+
+    def describe(self, data: bytes) -> None:
+        """Writes the holder into the file."""
+        if self._descriptor is not None:
+            os.ftruncate(self._descriptor, 0)
+            os.pwrite(self._descriptor, data, 0)
+
+    def release(self) -> None:
+        """Removes the file and gives the lock up; does nothing if it isn't held through this object."""
+        if self._descriptor is None:
+            return
+        descriptor, self._descriptor = self._descriptor, None
+        try:
+            self.path.unlink(missing_ok=True)
+        finally:
+            os.close(descriptor)
+
+    def holder(self) -> Holder | None:
+        """Returns the process that holds the lock; None if it isn't known which one it is.
+
+        Nobody may hold it: what a killed process wrote stays. `is_held` says whether somebody does.
+        """
+        with suppress(FileNotFoundError):  # given up in this moment
+            return holder_in(self.path.read_bytes())
+        return None
+
+
+def is_held(path: Path) -> bool:
+    """Returns whether a process holds the lock of a file, without creating or changing one."""
+    if not path.is_file():
+        return False
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:  # given up in this moment
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def wait_for(
+    lock: FileLock, doing: str, progress: Progress, sleep: Callable[[float], None] = time.sleep
+) -> bool:
+    """Gets a lock; while another process has it, waits, and says so.
+
+    Args:
+        lock: The lock.
+        doing: What is done with it, for messages, such as `downloading tinyllama`.
+        progress: Receives a line when the process begins to wait, and when the holder changes.
+        sleep: Waits for a number of seconds.
+
+    Returns:
+        Whether another process had it before.
+    """
+    tries, said = 0, list[Holder | None]()
+    while not lock.acquire():
+        holder = lock.holder()
+        if holder not in said and (holder is not None or tries == _TRIES_FOR_A_NAME):
+            progress.say(waiting_line(holder, doing))
+            said.append(holder)
+        tries += 1
+        sleep(SECONDS_BETWEEN_TRIES)
+    return tries > 0
 
 
 @contextmanager
-def waiting_lock(path: Path, what: str, progress: Progress = SILENT) -> Iterator[bool]:
+def waiting_lock(path: Path, doing: str, progress: Progress = SILENT) -> Iterator[bool]:
     """Holds a lock during a `with` block; while another process has it, waits, and says so.
 
     Code within the block looks first whether the other process has done the work.
 
     Args:
         path: The file of the lock, in a folder that exists. A lock can't be taken twice by one thread.
-        what: What is done with it, for messages, such as `downloading tinyllama`.
+        doing: What is done with it, for messages, such as `downloading tinyllama`.
         progress: Receives the message.
 
     Yields:
@@ -68,94 +161,72 @@ def waiting_lock(path: Path, what: str, progress: Progress = SILENT) -> Iterator
     Raises:
         SequelaError: The file can't be locked.
     """
-    lock, tries, said = _lock_of(path), 0, ""
-    while not _acquired(lock, path):
-        holder = holder_of(path)
-        if holder != said and (holder != _UNNAMED or tries == _TRIES_FOR_A_NAME):
-            progress.say(f"{holder} is {what}; this one waits until it has ended.")
-            said = holder
-        tries += 1
-        time.sleep(SECONDS_BETWEEN_TRIES)
-    with _releasing(lock, path):
-        yield tries > 0
+    lock = FileLock(path)
+    try:
+        with lock_errors_in_words(path):
+            waited = wait_for(lock, doing, progress)
+        yield waited
+    finally:
+        lock.release()
 
 
 @contextmanager
-def exclusive_lock(path: Path, what: str, hint: str) -> Iterator[None]:
+def exclusive_lock(path: Path, doing: str, hint: str) -> Iterator[None]:
     """Holds a lock during a `with` block, or refuses at once.
 
     Args:
         path: The file of the lock, in a folder that exists.
-        what: What is done with it, for messages.
+        doing: What is done with it, for messages.
         hint: What to do if another process has it.
 
     Raises:
         HeldElsewhereError: Another process, or another thread of this one, has it.
         SequelaError: The file can't be locked.
     """
-    lock = _lock_of(path)
-    if not _acquired(lock, path):
-        raise HeldElsewhereError(f"{holder_of(path)} is {what}.", hint=hint)
-    with _releasing(lock, path):
+    lock = FileLock(path)
+    try:
+        with lock_errors_in_words(path):
+            tries = 1
+            while not lock.acquire():
+                if tries == _TRIES_BEFORE_REFUSAL:
+                    raise HeldElsewhereError(lock.holder(), doing, hint)
+                tries += 1
+                time.sleep(SECONDS_BETWEEN_TRIES)
         yield
+    finally:
+        lock.release()
 
 
-def check_not_held(path: Path, what: str, hint: str) -> None:
+def check_not_held(path: Path, doing: str, hint: str) -> None:
     """Checks that no process has a lock, without creating or changing a file.
 
     Raises:
         HeldElsewhereError: One has.
         SequelaError: The file can't be locked.
     """
-    if path.is_file() and holder_file(path).is_file():
-        lock = _lock_of(path)
-        if not _acquired(lock, path):
-            raise HeldElsewhereError(f"{holder_of(path)} is {what}.", hint=hint)
-        lock.release()
-
-
-def holder_file(path: Path) -> Path:
-    """Returns the file that says which process has a lock."""
-    return path.with_name(f"{path.name}.json")
-
-
-def holder_of(path: Path) -> str:
-    """Returns which process has a lock, in words."""
-    try:
-        holder = read_description_of(holder_file(path), Holder, "lock")
-    except SequelaError:  # it has just got it, it ends, or the file is damaged
-        return _UNNAMED
-    since = holder.since.astimezone().isoformat(" ", "seconds")
-    return f"Another process (id {holder.pid} on {holder.host}, since {since})"
-
-
-def _lock_of(path: Path) -> FileLock:
-    return FileLock(path, timeout=0, thread_local=False)
-
-
-def _acquired(lock: FileLock, path: Path) -> bool:
-    try:
-        lock.acquire()
-    except Timeout:
-        return False
-    except (OSError, NotImplementedError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise SequelaError(
-            f"Can't lock {path.parent}, which keeps a second process from writing there: {reason}.",
-            hint="Choose a folder that you can write, on a file system with locks.",
-        ) from error
-    return True
+    with lock_errors_in_words(path):
+        if is_held(path):
+            raise HeldElsewhereError(FileLock(path).holder(), doing, hint)
 
 
 @contextmanager
-def _releasing(lock: FileLock, path: Path) -> Iterator[None]:
-    """Says during a `with` block that this process has a lock, and releases it at the end."""
+def lock_errors_in_words(path: Path) -> Iterator[None]:
+    """Converts the errors of the system in a block, which locks a file, to one that says what to do.
+
+    Raises:
+        SequelaError: The block raised an `OSError`.
+    """
     try:
-        holder = Holder(pid=os.getpid(), host=socket.gethostname(), since=datetime.now().astimezone())
-        write_description(holder_file(path), holder)
-        try:
-            yield
-        finally:
-            holder_file(path).unlink(missing_ok=True)
-    finally:
-        lock.release()
+        yield
+    except OSError as error:
+        raise SequelaError(
+            f"Can't lock {path.parent}, which keeps a second process from writing there: "
+            f"{error.strerror or error}.",
+            hint="Choose a folder that you can write, on a file system with locks.",
+        ) from error
+
+
+def _is_open_file(descriptor: int, path: Path) -> bool:
+    with suppress(FileNotFoundError):
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    return False

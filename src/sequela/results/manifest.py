@@ -97,7 +97,7 @@ class Manifest(BaseModel):
         notes: Remarks for readers of the results, such as skipped records and the reasons.
         history: The commands that changed the study or ran a part of it, the earliest first.
         early_ends: The trajectories that ended early; the evaluations that they leave out are not planned.
-        error: The error message of a failed run.
+        error: The error message of a failed run; what was canceled in a run that was stopped therefore.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -184,7 +184,7 @@ class Manifest(BaseModel):
         description = f"incomplete: {evaluations_done} of {self.evaluations_planned} evaluations"
         endings = {
             Status.RUNNING: "the run is in progress or was killed",
-            Status.STOPPED: "the run was stopped",
+            Status.STOPPED: f"the run was stopped: {self.error}" if self.error else "the run was stopped",
             Status.FAILED: f"the run failed: {self.error}" if self.error else "the run failed",
             Status.PARTIAL: "the rest was not asked for",
             Status.COMPLETE: "the run ended, but results are missing",

@@ -2,12 +2,14 @@
 
 from sequela.scheduling.events import Listener, SilentListener
 from sequela.scheduling.executor import (
+    Busy,
     Executor,
     Lost,
     Replied,
     Reply,
     Report,
     Skipped,
+    Stored,
     Succeeded,
     Unreadable,
     Workbench,
@@ -29,6 +31,7 @@ from sequela.scheduling.task import UNLIMITED, Place, Resources, Task
 
 __all__ = [
     "UNLIMITED",
+    "Busy",
     "Cause",
     "Executor",
     "Expand",
@@ -51,6 +54,7 @@ __all__ = [
     "Skipped",
     "Span",
     "State",
+    "Stored",
     "Succeeded",
     "Task",
     "TaskGraph",

@@ -23,6 +23,13 @@ class Listener(Protocol):
         """A try failed, and the task will be tried again."""
         ...
 
+    def put_off(self, task: Task, holder: str) -> None:
+        """Another process does the task that was started; it is looked at again after a short time.
+
+        Called each time, with the process in words: `Another process (id 12 on node3, since ...)`.
+        """
+        ...
+
     def finished(self, outcome: Outcome) -> None:
         """A task has ended, in whatever state; called in the order in which tasks end, for progress.
 
@@ -58,6 +65,9 @@ class SilentListener:
         """Ignores the event."""
 
     def retried(self, task: Task, failure: Failure, tries_left: int) -> None:
+        """Ignores the event."""
+
+    def put_off(self, task: Task, holder: str) -> None:
         """Ignores the event."""
 
     def finished(self, outcome: Outcome) -> None:

@@ -37,6 +37,24 @@ class Unreadable:
     problem: str
 
 
+@dataclass(frozen=True)
+class Stored:
+    """The answer of a workbench that the output is in the store by now: another process has made it."""
+
+
+@dataclass(frozen=True)
+class Busy:
+    """The answer of a workbench that another process, of this run or of another one, does the task now.
+
+    The scheduler puts the task off, does others, and looks again.
+
+    Args:
+        holder: The process that does it, in words: `Another process (id 12 on node3, since ...)`.
+    """
+
+    holder: str
+
+
 class Workbench(Protocol):
     """The tools of a worker, which it keeps between tasks, such as a loaded model."""
 
@@ -52,7 +70,8 @@ class Workbench(Protocol):
 
         Returns:
             A small result that can be pickled, for the listener; `Skipped` if there is nothing to do;
-            `Unreadable` if outputs of other tasks can't be used.
+            `Unreadable` if outputs of other tasks can't be used; `Stored` or `Busy` if another process has
+            done the task or does it.
 
         Raises:
             Exception: Any; the task has failed, and is tried again unless the error is the user's.
@@ -100,7 +119,7 @@ class Succeeded:
     seconds: float
 
 
-Reply = Succeeded | Skipped | Unreadable | Failure
+Reply = Succeeded | Skipped | Unreadable | Stored | Busy | Failure
 """An answer of a worker to a task."""
 
 

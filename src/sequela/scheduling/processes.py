@@ -11,14 +11,11 @@ from sequela.core.progress import Progress
 from sequela.scheduling.executor import (
     Lost,
     Replied,
+    Reply,
     Report,
-    Skipped,
-    Succeeded,
-    Unreadable,
     WorkbenchFactory,
     Worker,
 )
-from sequela.scheduling.outcome import Failure
 from sequela.scheduling.reporting import Replay
 from sequela.scheduling.running import failure_of
 from sequela.scheduling.task import Task
@@ -146,7 +143,7 @@ class ProcessExecutor:
         while (all_of_it or n_messages < MOST_MESSAGES) and process.has_message:
             message = process.receive()
             n_messages += 1
-            if isinstance(message, (Succeeded, Skipped, Unreadable, Failure)):
+            if isinstance(message, Reply):
                 self._replays[worker].finish()
                 reports.append(Replied(worker, message))
             elif message is not None:

@@ -8,7 +8,16 @@ from typing import Protocol, runtime_checkable
 
 from sequela.core.errors import SequelaError, TransientError
 from sequela.core.progress import Progress
-from sequela.scheduling.executor import Reply, Skipped, Succeeded, Unreadable, Workbench, WorkbenchFactory
+from sequela.scheduling.executor import (
+    Busy,
+    Reply,
+    Skipped,
+    Stored,
+    Succeeded,
+    Unreadable,
+    Workbench,
+    WorkbenchFactory,
+)
 from sequela.scheduling.outcome import Cause, Failure
 from sequela.scheduling.task import Task
 
@@ -51,7 +60,7 @@ class TaskRunner:
             answer = self._workbench.run(task, progress)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - any error of a task is the task's
             return failure_of(error)
-        if isinstance(answer, (Skipped, Unreadable)):
+        if isinstance(answer, (Skipped, Unreadable, Stored, Busy)):
             return answer
         return Succeeded(answer, time.monotonic() - begun)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
@@ -12,7 +13,17 @@ from types import FrameType
 from sequela.core.errors import BadInputError, SequelaError
 from sequela.scheduling.agenda import Agenda
 from sequela.scheduling.events import Listener, SilentListener
-from sequela.scheduling.executor import Executor, Lost, Reply, Report, Skipped, Succeeded, Unreadable
+from sequela.scheduling.executor import (
+    Busy,
+    Executor,
+    Lost,
+    Reply,
+    Report,
+    Skipped,
+    Stored,
+    Succeeded,
+    Unreadable,
+)
 from sequela.scheduling.graph import TaskGraph
 from sequela.scheduling.growth import Expand, Growth
 from sequela.scheduling.outcome import Cause, Failure, Outcome, State
@@ -27,6 +38,14 @@ SECONDS_TO_ANSWER = 0.2
 """The time, in seconds, after which a run obeys `pause`, `resume` and `cancel` at the latest."""
 
 
+SECONDS_BETWEEN_LOOKS = 0.5
+"""The time, in seconds, after which a task that another process does is looked at again."""
+
+
+_Cancellation = tuple[frozenset[str], bool]
+"""The keys of tasks to be cancelled, and whether those that are running are interrupted."""
+
+
 class Scheduler:
     """Runs the tasks of a graph: each one once, after those that it needs, in the order of the `Policy`.
 
@@ -35,6 +54,8 @@ class Scheduler:
     * A task that fails is tried again, on whatever worker is idle, unless the error is the user's. A worker
       that ends during a task counts as a failed try. A task that has failed does not stop the others; those
       that need it are not run.
+    * A task that another process does is put off: others are done first, and once its output is in the store
+      it counts as stored. If that process ends without it, the task is done here.
     * The outputs of tasks go to the store, the small results and the events to the listener, in this process.
     * `pause`, `resume` and `cancel` may be called at any time: by the listener, from another thread or from a
       signal handler.
@@ -44,8 +65,9 @@ class Scheduler:
     Args:
         graph: The tasks.
         executor: The workers.
-        is_stored: Returns whether the output of a task is in the store, complete; it is called once for each
-            task, when that joins the graph. It says False for a task whose result `expand` needs.
+        is_stored: Returns whether the output of a task is in the store, complete; it is called for each
+            task when that joins the graph, and again while another process does it. It says False for a task
+            whose result `expand` needs.
         listener: Receives the events.
         tries: The number of times that a task is tried, at least one.
         expand: Returns the tasks that follow from one that is done or stored, a function of the task and its
@@ -71,7 +93,7 @@ class Scheduler:
         self._tries = tries
         self._expand = expand
         self._is_paused = False
-        self._cancelled: deque[Collection[str]] = deque()
+        self._cancelled: deque[_Cancellation] = deque()
 
     def run(self) -> list[Outcome]:
         """Runs all tasks that are to be done; returns the outcomes of all tasks, in the order of the graph.
@@ -85,7 +107,9 @@ class Scheduler:
         """
         agenda = Agenda(self._graph, self._is_stored)
         _check_resources(agenda.todo, self._executor)
-        run = _Run(self._graph, agenda, self._executor, self._listener, self._tries, self._expand)
+        run = _Run(
+            self._graph, agenda, self._executor, self._listener, self._tries, self._expand, self._is_stored
+        )
         return run.until_over(self._orders)
 
     def pause(self) -> None:
@@ -96,16 +120,20 @@ class Scheduler:
         """Starts tasks again after `pause`."""
         self._is_paused = False
 
-    def cancel(self, keys: Iterable[str]) -> None:
+    def cancel(self, keys: Iterable[str], interrupt: bool = True) -> None:
         """Ends tasks, and all that need them, as cancelled.
 
         A task that is running is interrupted if the executor can do so; otherwise it ends by itself and is
         done. Tasks that have ended stay what they are. Unknown keys are ignored.
-        """
-        self._cancelled.append(frozenset(keys))
 
-    def _orders(self) -> tuple[bool, list[Collection[str]]]:
-        """Returns whether the run is paused, and the keys to be cancelled since the last call."""
+        Args:
+            keys: The keys of the tasks.
+            interrupt: False if tasks that are running go on.
+        """
+        self._cancelled.append((frozenset(keys), interrupt))
+
+    def _orders(self) -> tuple[bool, list[_Cancellation]]:
+        """Returns whether the run is paused, and the tasks to be cancelled since the last call."""
         cancelled = []
         while self._cancelled:
             cancelled.append(self._cancelled.popleft())
@@ -123,8 +151,11 @@ class _Run:
         listener: Listener,
         tries: int,
         expand: Expand | None,
+        is_stored: Callable[[Task], bool],
     ) -> None:
         self._growth = Growth(graph)
+        self._is_stored = is_stored
+        self._put_off: dict[str, tuple[Task, float]] = {}
         self._expand = expand
         self._expanded: set[str] = set()
         self._agenda = agenda
@@ -138,15 +169,16 @@ class _Run:
         self._collected: set[str] = set()
         self._uncollected = deque(graph.keys)
 
-    def until_over(self, orders: Callable[[], tuple[bool, list[Collection[str]]]]) -> list[Outcome]:
+    def until_over(self, orders: Callable[[], tuple[bool, list[_Cancellation]]]) -> list[Outcome]:
         with _interrupted_by_sigterm():
             try:
                 self._executor.open(self._listener.progress)
                 self._announce([one for one in map(self._agenda.outcomes.get, self._uncollected) if one])
                 while not self._agenda.is_over:
                     is_paused, cancelled = orders()
-                    for some in cancelled:
-                        self._cancel(some)
+                    for keys, interrupt in cancelled:
+                        self._cancel(keys, interrupt)
+                    self._look_again()
                     if not is_paused:
                         self._start_tasks()
                     if not self._agenda.is_over:
@@ -165,10 +197,26 @@ class _Run:
             self._listener.started(task, self._executor.workers[worker].name)
             self._executor.submit(worker, task)
 
-    def _cancel(self, keys: Collection[str]) -> None:
+    def _look_again(self) -> None:
+        """Looks whether what other processes do is done; what isn't may be started again."""
+        for task, until in list(self._put_off.values()):
+            if task.key in self._agenda.outcomes:  # it was cancelled
+                del self._put_off[task.key]
+            elif time.monotonic() >= until:
+                del self._put_off[task.key]
+                if self._is_stored(task):
+                    self._end_stored(task)
+                else:
+                    self._policy.add(task)
+
+    def _end_stored(self, task: Task) -> None:
+        failures = tuple(self._failures.get(task.key, ()))
+        self._announce(self._agenda.end(Outcome(task, State.STORED, failures=failures)))
+
+    def _cancel(self, keys: Collection[str], interrupt: bool) -> None:
         running = {task.key for task in self._running.values()}
         self._announce(self._agenda.cancel([key for key in keys if key not in running]))
-        for worker, task in self._running.items():
+        for worker, task in self._running.items() if interrupt else ():
             if task.key in keys and worker not in self._stopping and self._executor.interrupt(worker):
                 self._stopping.add(worker)
 
@@ -180,7 +228,7 @@ class _Run:
             if report.worker not in self._stopping:
                 self._policy.release(report.worker)
                 self._handle_reply(task, report.reply)
-            elif isinstance(report.reply, (Succeeded, Skipped)):
+            elif isinstance(report.reply, (Succeeded, Skipped, Stored)):
                 self._handle_reply(task, report.reply)  # it was quicker than its cancellation
             else:
                 self._end_cancelled(task)
@@ -212,6 +260,11 @@ class _Run:
         elif isinstance(reply, Skipped):
             outcome = Outcome(task, State.SKIPPED, reason=reply.reason, failures=tuple(failures))
             self._announce(self._agenda.end(outcome))
+        elif isinstance(reply, Stored):
+            self._end_stored(task)
+        elif isinstance(reply, Busy):
+            self._put_off[task.key] = task, time.monotonic() + SECONDS_BETWEEN_LOOKS
+            self._listener.put_off(task, reply.holder)
         else:
             failure = reply if isinstance(reply, Failure) else Failure(Cause.ERROR, reply.problem)
             failures.append(failure)

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import replace
 from multiprocessing import Pipe
 
-from sequela.scheduling.executor import Lost, Reply, Skipped, Succeeded, Unreadable, Worker
+from sequela.scheduling.executor import Lost, Reply, Worker
 from sequela.scheduling.outcome import Cause, Failure
 from sequela.scheduling.reporting import Message
 from sequela.scheduling.running import failure_of
@@ -123,7 +123,7 @@ class WorkerProcess:
         except Exception as error:  # noqa: BLE001 - unpickling may raise anything
             failure = failure_of(error)
             message = Failure(Cause.ERROR, f"The result can't be read: {failure.error}", failure.log)
-        if isinstance(message, (Succeeded, Skipped, Unreadable, Failure)):
+        if isinstance(message, Reply):
             self.is_busy = False
             if isinstance(message, Failure):
                 return replace(message, log=f"{message.log}{self._output()}")

@@ -20,8 +20,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from sequela.core.errors import SequelaError
+from sequela.core.holders import Holder, holder_in, waiting_line
 from sequela.core.progress import Progress
-from sequela.store.holders import Holder, holder_in, waiting_line
 from sequela.store.remote_files import RemoteFiles
 
 _LOG = logging.getLogger(__name__)
@@ -140,8 +140,15 @@ def waiting_lease(
         holder = lease.holder()
         if not said or holder not in (None, said[-1]):
             said.append(holder)
-            progress.say(waiting_line(what, holder))
+            progress.say(waiting_line(holder, f"making {what}"))
         clock.sleep(times.polling)
+    with renewed(lease, times, what):
+        yield
+
+
+@contextmanager
+def renewed(lease: Lease, times: LeaseTimes, what: str) -> Iterator[None]:
+    """Has a thread renew a lease during a block, and gives the lease up at the end."""
     ended = threading.Event()
     thread = threading.Thread(
         target=_renew_until, args=(lease, ended, times.renewed_every, what), daemon=True

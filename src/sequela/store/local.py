@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from sequela.core.errors import BadInputError
+from sequela.core.locks import FileLock, HeldElsewhereError, wait_for
 from sequela.core.progress import Progress
 from sequela.core.temporary_files import make_folder, sync_file, sync_folder, sync_tree
 from sequela.store.address import Address, Kind
@@ -23,7 +24,6 @@ from sequela.store.damage import Damage, damages_of
 from sequela.store.description import DESCRIPTION, Description
 from sequela.store.documents import checked_content, with_digest
 from sequela.store.errors import ANOTHER_LOCATION, in_words
-from sequela.store.locks import FileLock, waiting_lock
 from sequela.store.storage import DAMAGED, LOCKS, OBJECTS, STORE_DOCUMENT, TEMPORARY, Draft, Remnant
 
 _TAKEN = frozenset({errno.ENOTEMPTY, errno.EEXIST})
@@ -183,13 +183,28 @@ class LocalStorage:
     @contextmanager
     def locked(self, name: str, what: str, progress: Progress) -> Iterator[None]:
         """Holds the lock of a name in a block."""
-        lock = waiting_lock(self.folder / LOCKS / f"{name}.lock", what, progress)
-        with in_words(self.location, "write to"):
-            lock.__enter__()
+        lock = self._lock(name)
         try:
+            with in_words(self.location, "write to"):
+                make_folder(lock.path.parent)
+                wait_for(lock, f"making {what}", progress)
             yield
         finally:
-            lock.__exit__(None, None, None)
+            lock.release()
+
+    @contextmanager
+    def claimed(self, name: str, what: str) -> Iterator[None]:
+        """Holds the lock of a name in a block, unless another process has it."""
+        lock = self._lock(name)
+        try:
+            with in_words(self.location, "write to"):
+                make_folder(lock.path.parent)
+                is_free = lock.acquire()
+            if not is_free:
+                raise HeldElsewhereError(lock.holder(), f"making {what}")
+            yield
+        finally:
+            lock.release()
 
     def remnants(self) -> Iterator[Remnant]:
         """Yields drafts of processes that have ended, half-removed objects, and damaged ones."""
@@ -216,6 +231,9 @@ class LocalStorage:
 
     def _place(self, address: Address) -> Path:
         return self.folder / OBJECTS / address.kind.value / address.key
+
+    def _lock(self, name: str) -> FileLock:
+        return FileLock(self.folder / LOCKS / f"{name}.lock")
 
     def _files(self, description: Description) -> Path:
         return self._place(description.address) / description.folder

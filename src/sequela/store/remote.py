@@ -15,14 +15,15 @@ from pathlib import Path
 from typing import BinaryIO
 
 from sequela.core.errors import BadInputError, IntegrityError, SequelaError
+from sequela.core.holders import Holder, holder_in
+from sequela.core.locks import HeldElsewhereError
 from sequela.core.progress import Progress
 from sequela.store.address import Address, Kind
 from sequela.store.damage import Damage, damages_of
 from sequela.store.description import DESCRIPTION, Description, read_description
 from sequela.store.documents import checked_content, with_digest
 from sequela.store.errors import NewerStoreError, StoreError
-from sequela.store.holders import Holder, holder_in
-from sequela.store.leases import Clock, LeaseTimes, waiting_lease
+from sequela.store.leases import Clock, Lease, LeaseTimes, renewed, waiting_lease
 from sequela.store.local import LocalStorage
 from sequela.store.remote_files import RemoteFiles
 from sequela.store.storage import DAMAGED, LOCKS, OBJECTS, STORE_DOCUMENT, TEMPORARY, Draft, Remnant
@@ -53,8 +54,9 @@ class RemoteStorage:
     ) -> None:
         self._files = files
         self._copies = copies
-        self._times = times
+        self._times = times or LeaseTimes()
         self._clock = clock
+        self._observed: dict[str, Lease] = {}
 
     @property
     def location(self) -> str:
@@ -172,6 +174,18 @@ class RemoteStorage:
     def locked(self, name: str, what: str, progress: Progress) -> AbstractContextManager[None]:
         """Holds the lease of a name in a block."""
         return waiting_lease(self._files, f"{LOCKS}/{name}.json", what, progress, self._times, self._clock)
+
+    @contextmanager
+    def claimed(self, name: str, what: str) -> Iterator[None]:
+        """Holds the lease of a name in a block, unless another process has it."""
+        document = f"{LOCKS}/{name}.json"
+        # An observer of a lease takes it over after some time, so the same one looks again.
+        lease = self._observed.pop(name, None) or Lease(self._files, document, self._times, self._clock)
+        if not lease.acquire():
+            self._observed[name] = lease
+            raise HeldElsewhereError(lease.holder(), f"making {what}")
+        with renewed(lease, self._times, what):
+            yield
 
     def remnants(self) -> Iterator[Remnant]:
         """Yields uploads that no description names, unless a process may be at work on them; damaged objects.

@@ -121,6 +121,10 @@ class Storage(Protocol):
         """Holds the lock of a name in a block."""
         ...
 
+    def claimed(self, name: str, what: str) -> AbstractContextManager[None]:
+        """Holds the lock of a name in a block, or raises a `HeldElsewhereError` at once."""
+        ...
+
     def remnants(self) -> Iterator[Remnant]:
         """Yields what interrupted writes and damaged objects left and nobody is at work on."""
         ...

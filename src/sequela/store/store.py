@@ -184,6 +184,22 @@ class Store:
         """
         return self._storage.locked(f"{address.kind}-{address.key}", what, progress)
 
+    def claimed(self, address: Address, what: str) -> AbstractContextManager[None]:
+        """Holds the lock of an address in a block, as `locked` does, but never waits for it.
+
+        Whoever doesn't get a lease of a remote store tries again with the same store: only who has observed
+        for a minute that a lease isn't renewed takes it over.
+
+        Args:
+            address: The address.
+            what: What is being made, such as `the statistics of layer 3`.
+
+        Raises:
+            HeldElsewhereError: Another process, or another thread of this one, holds the lock.
+            StoreError: The store can't be written to.
+        """
+        return self._storage.claimed(f"{address.kind}-{address.key}", what)
+
     def entries(self, kinds: Collection[Kind] = tuple(Kind)) -> Iterator[Entry]:
         """Yields the objects of some kinds, ordered by kind and key; reads only their descriptions.
 

@@ -18,7 +18,7 @@ UNEDITED_MODEL = "unedited model"
 
 
 @dataclass(frozen=True)
-class Cell:
+class Evaluation:
     """An evaluation of a study.
 
     Args:
@@ -74,7 +74,7 @@ def method_names(manifest: Manifest) -> list[str]:
     return named
 
 
-def cells(manifest: Manifest) -> Iterator[Cell]:
+def evaluations(manifest: Manifest) -> Iterator[Evaluation]:
     """Yields the evaluations of the study of a run, in its order."""
     config, samples = manifest.config, samples_of(manifest)
     suites = suites_of(manifest)
@@ -84,7 +84,7 @@ def cells(manifest: Manifest) -> Iterator[Cell]:
     for model in config["models"]:
         for suite in (*suites, *([ALARMS] if every else [])):
             for sample in samples if suite == EDIT_QUALITY else [None]:
-                yield Cell(model, UNEDITED_MODEL, sample, None, 0, suite)
+                yield Evaluation(model, UNEDITED_MODEL, sample, None, 0, suite)
         for name, entry in zip(method_names(manifest), config["editors"], strict=True):
             due = health_due(checkpoints[-1], int(entry.get("batch_size", 1)), every)
             for sample, seed in product(samples, config["order_seeds"]):
@@ -95,7 +95,7 @@ def cells(manifest: Manifest) -> Iterator[Cell]:
                     ]
                     for suite in here:
                         of = hash_json(entry), str(entry["name"])
-                        yield Cell(model, name, sample, seed, n_edits, suite, *of)
+                        yield Evaluation(model, name, sample, seed, n_edits, suite, *of)
 
 
 def suites_of(manifest: Manifest) -> list[str]:
@@ -110,7 +110,7 @@ def health_due(n_edits: int, batch_size: int, every: int) -> list[int]:
     return due_edit_counts(counts, every)
 
 
-def describe(chosen: Collection[Cell]) -> list[str]:
+def describe(chosen: Collection[Evaluation]) -> list[str]:
     """Returns evaluations in words, in few lines: those of the same suites are joined."""
     suites: dict[tuple[str, str, int | None, int | None], dict[int, list[str]]] = defaultdict(
         lambda: defaultdict(list)

@@ -1,18 +1,16 @@
 """Execution of a study: its tasks on the workers of an executor, and their outputs in the results of the run.
 
 Outputs are stored immediately. A run that is interrupted, by Ctrl-C or a power cut, resumes where it stopped
-and repeats no task. One process at a time runs a study in a folder.
+and repeats no task. One process at a time collects the results in a folder; others may join it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
 from os import PathLike
 from pathlib import Path
-from types import MappingProxyType
 
 from safetensors import SafetensorError
 
@@ -20,67 +18,32 @@ from sequela.core.arguments import check_path
 from sequela.core.errors import CantWriteError, SequelaError
 from sequela.core.interrupts import interrupts_deferred
 from sequela.core.paths import cache_folder, ensure_writable
-from sequela.core.precision import Precision, choose_precision
+from sequela.core.precision import choose_precision
 from sequela.core.progress import SILENT, Progress, watched
-from sequela.core.wording import number_of
 from sequela.models.loading import choose_device
-from sequela.results import (
-    Damage,
-    DamageKind,
-    ResultsStore,
-    Status,
-    open_store,
-    read_manifest,
-    write_manifest,
-)
+from sequela.results import Manifest, ResultsStore, Status, open_store, read_manifest, write_manifest
 from sequela.results.manifest import MANIFEST_NAME
-from sequela.scheduling import (
-    Outcome,
-    Scheduler,
-    State,
-    Task,
-    TaskGraph,
-)
-from sequela.store import Address, DamagedObjectError, Store, run_id_of
+from sequela.scheduling import Outcome, State
 from sequela.store import open_store as open_objects
-from sequela.studies.checkpoints import set_checkpoints_aside
-from sequela.studies.collector import Collector
-from sequela.studies.model_tasks import PreparedMethod
-from sequela.studies.outputs import Outputs
-from sequela.studies.pieces import loading
-from sequela.studies.plan import Plan, make_plan
-from sequela.studies.run_listener import RunListener
+from sequela.studies.damaged_results import set_damage_aside
+from sequela.studies.failed_tasks import FailedTasksError, write_logs
+from sequela.studies.joining import join_or_run
+from sequela.studies.plan import make_plan
 from sequela.studies.run_lock import check_not_running, only_process
 from sequela.studies.run_log import RunLog
 from sequela.studies.run_manifest import open_manifest
 from sequela.studies.run_part import WHOLE, RunPart
+from sequela.studies.run_requests import RunRequests
+from sequela.studies.run_setup import RunSetup
+from sequela.studies.run_tasks import run_tasks
 from sequela.studies.study import Study
 from sequela.studies.study_update import OtherRunError
-from sequela.studies.tasks import OfModel, TaskKind
-from sequela.studies.workbench import StudyWorkbench
 from sequela.studies.workers import THIS_PROCESS, Workers
-
-UNSTORED = frozenset({TaskKind.LOAD.value, TaskKind.PREPARE.value, TaskKind.PLAN_METHOD.value})
-"""The kinds of tasks without an output in the store, which every run does."""
 
 SPACE_NEEDED = 200 * 2**20
 """The free disk space, in bytes, that is required to start a run."""
 
-
-class FailedTasksError(SequelaError):
-    """Tasks of a run failed whenever they were tried; all others are done.
-
-    Args:
-        failed: The outcomes of the tasks.
-    """
-
-    def __init__(self, failed: Sequence[Outcome]) -> None:
-        self.failed = failed
-        lines = "\n".join(map(str, failed))
-        super().__init__(
-            f"{number_of('task', len(failed))} of the run failed, and what needs them was not done:\n{lines}",
-            hint="All other results are kept; the same command tries the rest again.",
-        )
+_DISK_HINT = "Check the space on the disk. Results are kept; the same command resumes the run."
 
 
 @dataclass(frozen=True)
@@ -92,12 +55,16 @@ class RunResult:
         status: The status, such as complete or stopped.
         done: The number of finished evaluations.
         planned: The number of planned evaluations.
+        canceled: The cells that were canceled and are incomplete therefore; the status is `stopped` then.
+        joined: True if this process has joined a run whose results another process collects.
     """
 
     folder: Path
     status: Status
     done: int
     planned: int
+    canceled: tuple[str, ...] = ()
+    joined: bool = False
 
 
 def run_study(
@@ -107,6 +74,7 @@ def run_study(
     command: str = "",
     workers: Workers = THIS_PROCESS,
     *,
+    join: bool = False,
     update: bool = False,
     part: RunPart = WHOLE,
 ) -> RunResult:
@@ -118,6 +86,8 @@ def run_study(
         progress: Receives messages and progress.
         command: The user's command, for the manifest.
         workers: The workers that do the tasks; by default this process.
+        join: Whether to do tasks of the run if another process runs the study in the folder, instead of being
+            refused. That process collects the results; if it ends before the run is complete, this one does.
         update: Whether a run of another version of the study in the folder goes on as one of this study:
             results that it doesn't have are removed, and only what is new or changed is measured.
         part: The part of the study to run; what others have done stays.
@@ -133,29 +103,39 @@ def run_study(
     """
     folder, device = check_path("folder", folder), choose_device(study.device)
     part.check(study)
-    check_not_running(folder)
+    if not join:
+        check_not_running(folder)
     plan = make_plan(study)
     ensure_writable(folder, SPACE_NEEDED)
     ensure_writable(cache_folder(), SPACE_NEEDED)
     precision = choose_precision(study.dtype, device)
     if precision.reason:
         progress.say(f"weights in {precision}")
-    with only_process(folder):
-        return _run_plan(plan, folder, command, precision, progress, workers, update, part)
+    setup = RunSetup(plan, folder, precision, progress, workers, command, update, part)
+    if not join:
+        with only_process(folder):
+            return _run(setup)
+    results: list[RunResult] = []
+    ended = join_or_run(setup, lambda requests: results.append(_run(setup, requests)))
+    if ended is None:
+        return results[0]
+    status = Status.STOPPED if ended.was_stopped else ended.manifest.status
+    return RunResult(folder, status, ended.done, ended.manifest.evaluations_planned, joined=True)
 
 
-def _run_plan(
-    plan: Plan,
-    folder: Path,
-    command: str,
-    precision: Precision,
-    progress: Progress,
-    workers: Workers,
-    update: bool,
-    part: RunPart,
-) -> RunResult:
+def _run(setup: RunSetup, requests: RunRequests | None = None) -> RunResult:
+    """Runs a study as the process that has the lock of the folder.
+
+    Args:
+        setup: What the run is started with.
+        requests: The requests to a run that is taken over; None drops those of an earlier run.
+    """
+    plan, folder, progress = setup.plan, setup.folder, setup.progress
+    if requests is None:
+        requests = RunRequests(folder)
+        requests.clear()
     earlier = read_manifest(folder) if (folder / MANIFEST_NAME).is_file() else None
-    manifest, changed = open_manifest(plan, folder, command, precision, earlier, update)
+    manifest, changed = open_manifest(plan, folder, setup.command, setup.precision, earlier, setup.update)
     objects = open_objects()
     with open_store(folder, create=True, name=plan.study.name) as store:
         for note in store.notes:
@@ -164,7 +144,7 @@ def _run_plan(
         if damage:
             # From now on the run isn't finished any more.
             write_manifest(folder, earlier.finish(Status.STOPPED) if changed and earlier else manifest)
-            _set_aside(store, damage, folder, progress)
+            set_damage_aside(store, damage, folder, progress)
         if changed is not None:
             changed.apply(store, folder, progress)
             write_manifest(folder, manifest)  # last, so that an update that is interrupted is done again
@@ -175,26 +155,59 @@ def _run_plan(
             progress.say(
                 f"all {kept} evaluations are done already; checking that models and methods are the same"
             )
-            log = RunLog(plan, folder, store, earlier, progress, workers.count, part)
+            manifest = earlier
         else:
-            manifest = part.recorded(manifest)
-            log = RunLog(plan, folder, store, manifest, progress, workers.count, part)
-        try:
+            manifest = setup.part.recorded(manifest)
+        log = RunLog(plan, folder, store, manifest, progress, setup.workers.count, setup.part)
+        canceled: tuple[str, ...] = ()
+        with _ending_recorded(log, earlier, finished):
             if not finished:
                 write_manifest(folder, manifest)
                 if kept:
                     progress.say(f"{kept} of {manifest.evaluations_planned} evaluations are done and kept")
             with watched(progress, log.workload):
-                failed = _run_tasks(log, objects, precision, workers, finished, update)
+                outcomes = run_tasks(setup, log, objects, requests, finished)
+            failed = [one for one in outcomes if one.state is State.FAILED]
+            if any(one.state is State.CANCELLED for one in outcomes):
+                canceled = tuple(map(str, requests.canceled))
+            logs = write_logs(folder, failed)
             if not finished:
-                log.finish(_status_after(log, failed), "; ".join(map(str, failed)))
+                log.finish(*_ending(log, failed, canceled))
             if failed:
-                raise FailedTasksError(failed)
-        except KeyboardInterrupt:
-            with interrupts_deferred(dropped=True):  # of a key that is pressed again while the run stops
-                if not finished:
-                    log.finish(Status.STOPPED)
-        except FailedTasksError:
+                raise FailedTasksError(failed, logs)
+        return _result(log, store, canceled)
+
+
+def _result(log: RunLog, store: ResultsStore, canceled: tuple[str, ...]) -> RunResult:
+    manifest = log.manifest
+    done = manifest.n_done(store.evaluations())
+    return RunResult(log.folder, manifest.status, done, manifest.evaluations_planned, canceled)
+
+
+def _ending(log: RunLog, failed: Sequence[Outcome], canceled: Sequence[str]) -> tuple[Status, str]:
+    """Returns the status of a run whose tasks have all ended, and the reason."""
+    if failed:
+        return Status.FAILED, "; ".join(map(str, failed))
+    if canceled:
+        return Status.STOPPED, f"canceled: {', '.join(canceled)}"
+    done = log.manifest.n_done(log.store.evaluations())
+    is_part = not log.part.is_whole and done < log.manifest.evaluations_planned
+    return (Status.PARTIAL if is_part else Status.COMPLETE), ""
+
+
+@contextmanager
+def _ending_recorded(log: RunLog, earlier: Manifest | None, finished: bool) -> Iterator[None]:
+    """Writes how a run ended that an interrupt or an error ends; an interrupt is over then.
+
+    Args:
+        log: The records of the run.
+        earlier: The manifest of the run before; None if there is none, or another study has become this one.
+        finished: Whether all results were there already.
+    """
+    try:
+        try:
+            yield
+        except (KeyboardInterrupt, FailedTasksError):
             raise
         except BaseException as error:
             # A full disk must not hide the original error.
@@ -205,97 +218,18 @@ def _run_plan(
                     log.finish(Status.FAILED, str(error) or type(error).__name__)
             if isinstance(error, OSError | SafetensorError | CantWriteError):
                 reason = error.message if isinstance(error, CantWriteError) else str(error)
-                raise SequelaError(
-                    f"The run in {folder} failed: {reason}",
-                    hint="Check the space on the disk. Results are kept; the same command resumes the run.",
-                ) from error
+                raise SequelaError(f"The run in {log.folder} failed: {reason}", hint=_DISK_HINT) from error
             raise
-        planned = log.manifest.evaluations_planned
-        done = log.manifest.n_done(store.evaluations())
-        return RunResult(folder, log.manifest.status, done, planned)
+    except KeyboardInterrupt:
+        if not finished:
+            _finish_stopped(log)
 
 
-def _run_tasks(
-    log: RunLog, objects: Store, precision: Precision, workers: Workers, finished: bool, update: bool
-) -> list[Outcome]:
-    """Runs the tasks of a study; returns those that failed.
-
-    Args:
-        log: The records of the run.
-        objects: The store of the outputs.
-        precision: The data type of the weights.
-        workers: The workers.
-        finished: Whether all results are there, so that only models and methods are checked.
-        update: Whether results of other models and methods are removed, instead of refusing the run.
-    """
-    plan, run_id = log.plan, run_id_of(log.folder)
-    collector = Collector(log, Outputs(objects), finished, update)
-    listener = RunListener(log, collector, several=log.n_workers > 1)
-
-    def expand(outcome: Outcome) -> Sequence[Task]:
-        tasks = collector.expand(outcome)
-        if not finished:  # before they are made, so that nobody removes them as unused
-            stored = [Address.parse(task.key) for task in tasks if task.kind not in UNSTORED]
-            used = outcome.result.used if isinstance(outcome.result, PreparedMethod) else frozenset()
-            objects.register(run_id, log.folder, [*stored, *used])
-        return tasks
-
-    def is_stored(task: Task) -> bool:
-        if task.kind in UNSTORED or finished:
-            return task.kind not in UNSTORED
-        address = Address.parse(task.key)
-        try:
-            if objects.has(address):
-                objects.fetch(address)  # which verifies it
-                return True
-        except DamagedObjectError as error:
-            log.progress.say(f"{task.label} is done again: {error}")
-        return False
-
-    graph = TaskGraph(_load_task(name) for name in filter(log.part.has_model, plan.study.models))
-    executor = workers.make(
-        lambda: StudyWorkbench(plan, objects, precision),
-        partial(StudyWorkbench.of_study, plan.study, objects, precision),
-    )
-    outcomes = Scheduler(graph, executor, is_stored, listener, expand=expand).run()
-    return [one for one in outcomes if one.state is State.FAILED]
-
-
-def _status_after(log: RunLog, failed: Sequence[Outcome]) -> Status:
-    """Returns the status of a run whose tasks have ended."""
-    if failed:
-        return Status.FAILED
-    done = log.manifest.n_done(log.store.evaluations())
-    is_part = not log.part.is_whole and done < log.manifest.evaluations_planned
-    return Status.PARTIAL if is_part else Status.COMPLETE
-
-
-def _load_task(model: str) -> Task:
-    return Task(
-        f"load {model}",
-        TaskKind.LOAD.value,
-        f"loading {model}",
-        place=(model,),
-        weight=loading(model).weight,
-        payload=OfModel(model),
-    )
-
-
-def _set_aside(store: ResultsStore, damage: Sequence[Damage], folder: Path, progress: Progress) -> None:
-    """Takes damaged results out of the store, so that they are measured again; edits are applied again."""
-    for one in damage:
-        progress.say(f"{one.sentence}; it is set aside in {folder / 'damaged'}{_REMEDY[one.kind]}")
-        if one.kind is DamageKind.EDIT:
-            # Without checkpoints a trajectory begins anew. They are moved first, in case the run stops here.
-            set_checkpoints_aside(folder, one.trajectory)
-    store.set_aside(damage)
-
-
-_REMEDY = MappingProxyType(
-    {
-        DamageKind.EVALUATION: " and measured again",
-        DamageKind.EDIT: " and the edits of the trajectory are applied again",
-        DamageKind.COST: "; a time can't be measured again",
-    }
-)
-"""The consequence of damage, by its kind."""
+def _finish_stopped(log: RunLog) -> None:
+    """Writes that a run was stopped, although a key may be pressed again in the meantime."""
+    try:
+        with interrupts_deferred(dropped=True):
+            log.finish(Status.STOPPED)
+    except KeyboardInterrupt:  # it came before it could be deferred
+        with interrupts_deferred(dropped=True):
+            log.finish(Status.STOPPED)

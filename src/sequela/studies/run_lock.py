@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sequela.core.locks import check_not_held, exclusive_lock
+from sequela.core.locks import FileLock, check_not_held, exclusive_lock, lock_errors_in_words
 
 LOCK = ".lock"
 
-_HINT = "Wait until it ends, or choose another folder with --output."
+_HINT = "Wait until it ends, help it with --join, or choose another folder with --output."
 
 
 @contextmanager
@@ -23,6 +23,21 @@ def only_process(folder: Path) -> Iterator[None]:
     """
     with exclusive_lock(folder / LOCK, _running(folder), _HINT):
         yield
+
+
+def lock_of(folder: Path) -> FileLock:
+    """Returns the lock on a folder, which exists, for a process that joins the run in it."""
+    return FileLock(folder / LOCK)
+
+
+def acquired(lock: FileLock) -> bool:
+    """Tries once to get a lock; returns whether this process has it now.
+
+    Raises:
+        SequelaError: The folder can't be locked.
+    """
+    with lock_errors_in_words(lock.path):
+        return lock.acquire()
 
 
 def check_not_running(folder: Path) -> None:

@@ -28,7 +28,7 @@ from sequela.results import (
     ResultsStore,
 )
 from sequela.results.manifest import utc_now
-from sequela.studies.grid import Cell, cells, describe, health_due
+from sequela.studies.grid import Evaluation, describe, evaluations, health_due
 from sequela.studies.study_changes import Change, Reach, changes_between
 from sequela.studies.trajectory_names import method_of, of_sample, trajectories_by_place, unedited_keys
 
@@ -60,30 +60,32 @@ class StudyUpdate:
         self._reaches = {one.reach for one in self.changes}
 
     @cached_property
-    def staying(self) -> list[Cell]:
+    def staying(self) -> list[Evaluation]:
         """The evaluations that stay, as far as the run has them."""
-        before = {_coordinates(one) for one in cells(self._earlier)}
-        return [one for one in cells(self._current) if _coordinates(one) in before and self._holds(one)]
+        before = {_coordinates(one) for one in evaluations(self._earlier)}
+        return [one for one in evaluations(self._current) if _coordinates(one) in before and self._holds(one)]
 
     @property
-    def removed(self) -> list[Cell]:
+    def removed(self) -> list[Evaluation]:
         """The evaluations that the study doesn't have any more."""
-        now = set(cells(self._current))
+        now = set(evaluations(self._current))
         return [
-            one for one in cells(self._earlier) if one not in now and _coordinates(one) not in self._stays
+            one
+            for one in evaluations(self._earlier)
+            if one not in now and _coordinates(one) not in self._stays
         ]
 
     @property
-    def again(self) -> list[Cell]:
+    def again(self) -> list[Evaluation]:
         """The evaluations of the run that are measured again."""
-        before, staying = set(cells(self._earlier)), set(self.staying)
-        return [one for one in cells(self._current) if one in before and one not in staying]
+        before, staying = set(evaluations(self._earlier)), set(self.staying)
+        return [one for one in evaluations(self._current) if one in before and one not in staying]
 
     @property
-    def new(self) -> list[Cell]:
+    def new(self) -> list[Evaluation]:
         """The evaluations that the run doesn't have."""
-        before, staying = set(cells(self._earlier)), set(self.staying)
-        return [one for one in cells(self._current) if one not in before and one not in staying]
+        before, staying = set(evaluations(self._earlier)), set(self.staying)
+        return [one for one in evaluations(self._current) if one not in before and one not in staying]
 
     def refuse(self, folder: Path) -> None:
         """Refuses the run, with all that differs and what becomes of its results, by name.
@@ -152,7 +154,7 @@ class StudyUpdate:
 
     # What stays
 
-    def _holds(self, cell: Cell) -> bool:
+    def _holds(self, cell: Evaluation) -> bool:
         """Returns whether no other change concerns an evaluation that both studies have."""
         before, after = self._earlier.suite_versions, self._current.suite_versions
         if Reach.EVERYTHING in self._reaches or cell.suite in self._plugins:
@@ -263,11 +265,11 @@ class StudyUpdate:
         return list(manifest.config["checkpoints"])
 
 
-def _place(cell: Cell) -> Place:
+def _place(cell: Evaluation) -> Place:
     return cell.model, cell.identity, cell.sample, cell.order_seed
 
 
-def _coordinates(cell: Cell) -> tuple[Place, int, str]:
+def _coordinates(cell: Evaluation) -> tuple[Place, int, str]:
     return _place(cell), cell.n_edits, cell.suite
 
 

@@ -34,6 +34,10 @@ class TaskKind(str, Enum):
     """Runs a suite at a checkpoint."""
 
 
+UNSTORED = frozenset({TaskKind.LOAD.value, TaskKind.PREPARE.value, TaskKind.PLAN_METHOD.value})
+"""The kinds of tasks without an output in the store, which every run does."""
+
+
 @dataclass(frozen=True)
 class OfModel:
     """A task about a model, or about one of its methods.

@@ -27,13 +27,17 @@ def trajectory_name(model: str, method: str, sample: int | None, order_seed: int
     return f"{model}, {method}, {order_label(sample, order_seed)}"
 
 
+def without_order(name: str) -> str:
+    """Returns the model and the method of a trajectory's name, without the sample and the order of edits."""
+    return _SAMPLE.sub("", name.rpartition(", shuffle seed ")[0])
+
+
 def method_of(name: str) -> str:
     """Returns the model and the method of a trajectory's name, as the manifest names what a method has read.
 
     That doesn't depend on the order of edits or the size of batches.
     """
-    label = _SAMPLE.sub("", name.rpartition(", shuffle seed ")[0])
-    return _BATCHES.sub(r"\1", label)
+    return _BATCHES.sub(r"\1", without_order(name))
 
 
 _SAMPLE = re.compile(r", sample \d+$")

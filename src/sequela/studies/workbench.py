@@ -17,6 +17,7 @@ from sequela.evaluation.suite import Suite
 from sequela.results import EDIT_QUALITY, ItemRecord, TaskResult
 from sequela.scheduling import Skipped, Task, Unreadable
 from sequela.store import Address, DamagedObjectError, MissingObjectError, Store
+from sequela.studies.claims import ClaimingWorkbench
 from sequela.studies.edit_steps import EditSteps
 from sequela.studies.model_bench import ModelBench
 from sequela.studies.model_tasks import LoadedModel, ModelTasks, PlannedMethod, PreparedMethod
@@ -47,9 +48,14 @@ class StudyWorkbench:
         self._bench: tuple[str, ModelBench] | None = None
 
     @classmethod
-    def of_study(cls, study: Study, store: Store, precision: Precision) -> StudyWorkbench:
+    def of_plan(cls, plan: Plan, store: Store, precision: Precision) -> ClaimingWorkbench:
+        """Returns a workbench that shares tasks with other processes."""
+        return ClaimingWorkbench(cls(plan, store, precision), store)
+
+    @classmethod
+    def of_study(cls, study: Study, store: Store, precision: Precision) -> ClaimingWorkbench:
         """Returns the workbench of another process, which reads the edits and suites by itself."""
-        return cls(make_plan(study), store, precision)
+        return cls.of_plan(make_plan(study), store, precision)
 
     def close(self) -> None:
         """Releases the model."""
