@@ -20,7 +20,7 @@ from sequela.results import (
 )
 from sequela.studies import Study, run_study
 from sequela.studies.pieces import QUICK_TOKENS
-from sequela.studies.run import FailedTasksError
+from sequela.studies.failed_tasks import FailedTasksError
 from support.runs import (
     measured,
 )

@@ -20,12 +20,13 @@ from sequela.results import open_store, read_manifest
 from support.commit_steps import STEPS, Moment, Steps
 from support.forked import Command, Source
 from support.studies import small_study, write_edits, write_study
+from support.trouble import install_trouble
 from support.world import World
 
 SUITES = [
     {"name": "builtin", "limit": 2, "categories": ["language", "commonsense"]},
     {"name": "perplexity", "window": 32},
-    {"name": "refusal", "limit": 1},
+    {"name": "refusal", "limit": 1, "max_new_tokens": 4},
 ]
 
 METHODS = [
@@ -48,7 +49,7 @@ def write_torture_study(folder: Path, model: Path, world: World, **changes: Any)
             "checkpoints": [0, 4, 8, 12],
             "suites": SUITES,
             "alarms": {"every": 4},
-            "edit_quality": {"max_new_tokens": 4, "max_neighborhood": 1},
+            "edit_quality": {"max_new_tokens": 2, "max_neighborhood": 1},
             **changes,
         },
     )
@@ -56,7 +57,11 @@ def write_torture_study(folder: Path, model: Path, world: World, **changes: Any)
 
 
 def prepare(
-    journal: str, steps: str | None = None, kill_at: int = 0, moment: Moment = "before", skip_report: bool = True
+    journal: str,
+    steps: str | None = None,
+    kill_at: int = 0,
+    moment: Moment = "before",
+    trouble: str | None = None,
 ) -> None:
     """Prepares the process of a run, in that process.
 
@@ -65,7 +70,9 @@ def prepare(
         steps: The file for the commit steps.
         kill_at: The number of the step at which the process is killed; 0 for none.
         moment: Whether before or after it.
-        skip_report: Whether to leave out the page of charts, which takes longer than all the rest.
+        trouble: The folder with orders for the suite `trouble`, which is installed.
+
+    The page of charts is left out: it takes longer than all the rest.
     """
     import sequela.reports
     from sequela.scheduling import Failure, Outcome, State, Task
@@ -93,8 +100,9 @@ def prepare(
 
     RunListener.started, RunListener.retried = note_started, note_retried  # type: ignore[method-assign]
     RunListener.finished = note_finished  # type: ignore[method-assign]
-    if skip_report:
-        sequela.reports.write_report = lambda folder, page: page / "index.html"
+    sequela.reports.write_report = lambda folder, page: page / "index.html"
+    if trouble:
+        install_trouble(Path(trouble))
     Steps(Path(steps) if steps else None, kill_at, moment).install()
 
 

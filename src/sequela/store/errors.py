@@ -31,7 +31,15 @@ class UnreachableStoreError(StoreError):
 
 
 class StoreFullError(StoreError):
-    """A disk that became full; the object that was being written is undone."""
+    """A disk that became full; the object that was being written is undone. Trying again fills it again."""
+
+    comes_back = True
+
+
+class ForbiddenStoreError(StoreError):
+    """A store that this user may not read or write, or that is on a read-only disk."""
+
+    comes_back = True
 
 
 class MissingObjectError(StoreError):
@@ -117,4 +125,5 @@ def in_words(location: str, doing: str) -> Iterator[None]:
             if error.errno in _NOT_ALLOWED
             else ANOTHER_LOCATION
         )
-        raise StoreError(f"Can't {doing} the store {location}: {reason}{where}.", hint=hint) from error
+        kind = ForbiddenStoreError if error.errno in _NOT_ALLOWED else StoreError
+        raise kind(f"Can't {doing} the store {location}: {reason}{where}.", hint=hint) from error

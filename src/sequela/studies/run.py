@@ -22,7 +22,6 @@ from sequela.core.interrupts import interrupts_deferred
 from sequela.core.paths import cache_folder, ensure_writable
 from sequela.core.precision import Precision, choose_precision
 from sequela.core.progress import SILENT, Progress, watched
-from sequela.core.wording import number_of
 from sequela.models.loading import choose_device
 from sequela.results import (
     Damage,
@@ -45,6 +44,7 @@ from sequela.store import Address, DamagedObjectError, Store, run_id_of
 from sequela.store import open_store as open_objects
 from sequela.studies.checkpoints import set_checkpoints_aside
 from sequela.studies.collector import Collector
+from sequela.studies.failed_tasks import FailedTasksError, write_logs
 from sequela.studies.outputs import Outputs
 from sequela.studies.pieces import loading
 from sequela.studies.plan import Plan, make_plan
@@ -62,22 +62,6 @@ UNSTORED = frozenset({TaskKind.LOAD.value, TaskKind.PREPARE.value, TaskKind.PLAN
 
 SPACE_NEEDED = 200 * 2**20
 """The free disk space, in bytes, that is required to start a run."""
-
-
-class FailedTasksError(SequelaError):
-    """Tasks of a run failed whenever they were tried; all others are done.
-
-    Args:
-        failed: The outcomes of the tasks.
-    """
-
-    def __init__(self, failed: Sequence[Outcome]) -> None:
-        self.failed = failed
-        lines = "\n".join(map(str, failed))
-        super().__init__(
-            f"{number_of('task', len(failed))} of the run failed, and what needs them was not done:\n{lines}",
-            hint="All other results are kept; the same command tries the rest again.",
-        )
 
 
 @dataclass(frozen=True)
@@ -162,10 +146,11 @@ def _run_plan(
                     progress.say(f"{kept} of {manifest.evaluations_planned} evaluations are done and kept")
             with watched(progress, log.workload):
                 failed = _run_tasks(log, objects, precision, workers, finished)
+            logs = write_logs(folder, failed)
             if not finished:
                 log.finish(Status.FAILED if failed else Status.COMPLETE, "; ".join(map(str, failed)))
             if failed:
-                raise FailedTasksError(failed)
+                raise FailedTasksError(failed, logs)
         except KeyboardInterrupt:
             with interrupts_deferred(dropped=True):  # of a key that is pressed again while the run stops
                 if not finished:
