@@ -11,6 +11,7 @@ import os
 import random
 import signal
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,8 +20,11 @@ from typing import Any
 
 import pytest
 
+from sequela.cli.signals import STOPPED
 from sequela.results import Status, read_manifest
+from support.disks import BLOCK, MIB, mounted
 from support.forked import Source, forking
+from support.scheduling import is_alive, wait_until
 from support.torture import Torture, steps_to_try, write_torture_study
 from support.world import World
 
@@ -133,3 +137,104 @@ def test_killed_before_and_after_commit_steps(
         resume(run)
         figures.update(check(run, reference, n_cut=1))
     show(kills="at commit steps", kinds=kinds, killed=sum(kinds.values()), **figures)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_stopped_by_a_signal(
+    source: Source, study: Path, reference: Reference, tmp_path: Path, number: signal.Signals
+) -> None:
+    chooser, figures = random.Random(number), Counter[str]()
+    for attempt in range(max(2, POINTS // 10)):
+        run = Torture(source, study, tmp_path / str(attempt))
+        command = run.start()
+        run.wait_for_tasks(chooser.randint(1, reference.n_tasks - 2))
+        for _ in range(attempt % 2 + 1):  # once, and twice in a row
+            time.sleep(chooser.random() * 0.1)
+            command.send(number)
+        assert command.wait() == STOPPED, command.text
+        assert "Traceback" not in command.text
+        assert read_manifest(run.output).status is Status.STOPPED
+        resume(run)
+        figures.update(check(run, reference, n_cut=1))
+    show(signal=number.name, **figures)
+
+
+def test_workers_that_are_killed_and_a_killed_main_process_of_workers(
+    source: Source, study: Path, reference: Reference, tmp_path: Path
+) -> None:
+    run = Torture(source, study, tmp_path / "both", words=("--workers", 2))
+    command = run.start()
+    run.wait_for_tasks(5)
+    (*_, worker) = children_of(command.pid)
+    os.kill(worker, signal.SIGKILL)
+    run.wait_for_tasks(14)
+    workers = children_of(command.pid)
+    os.kill(command.pid, signal.SIGKILL)
+    assert command.wait() == -signal.SIGKILL
+    assert "it was killed (SIGKILL)" in command.text
+    wait_until(lambda: not any(map(is_alive, workers)))
+    resume(run)
+    show(workers=2, **check(run, reference, n_cut=1 + 2))
+
+
+def children_of(pid: int) -> list[int]:
+    """Returns the processes that a process has started."""
+    return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+@pytest.mark.parametrize("place", ["run", "store"])
+def test_a_disk_that_is_full_and_then_freed(
+    source: Source, study: Path, reference: Reference, tmp_path: Path, place: str
+) -> None:
+    with mounted(tmp_path / "disk", 300 * MIB) as disk:
+        for number, left in enumerate((0, 4 * BLOCK)):
+            on_disk = disk.folder / str(number)
+            placed = {"output": on_disk} if place == "run" else {"store": str(on_disk)}
+            run = Torture(source, study, tmp_path / f"torture {number}", **placed)  # type: ignore[arg-type]
+            command = run.start()
+            run.wait_for_tasks(3 + 9 * number)
+            disk.fill(left)
+            status, said = command.wait(), command.text
+            assert status == 2, said
+            assert "Traceback" not in said
+            assert str(disk.folder) in said.partition("\nError: ")[2]
+            assert "No space left on device" in said or "full" in said
+            disk.free()
+            resume(run)
+            check(run, reference, n_cut=3)
+
+
+def test_a_read_only_run_folder_or_store(
+    source: Source, study: Path, reference: Reference, world_folder: Path, world: World, tmp_path: Path
+) -> None:
+    with mounted(tmp_path / "disk", 300 * MIB) as disk:
+        first = Torture(source, study, disk.folder / "first")
+        resume(first)
+        names = first.names()
+        disk.make_read_only()
+
+        begun = tmp_path / "begun"
+        again = Torture(source, study, begun, output=first.output, store=str(begun / "store"))
+        status, said = again.run()  # it is complete, but a run locks its folder
+        assert (status, "Traceback" in said) == (2, False), said
+        assert f"Can't write to {first.output}: Read-only file system." in said
+
+        new = Torture(source, study, tmp_path / "new", store=first.store)
+        resume(new)  # everything is there
+        assert new.table() == reference.table
+        assert not (tmp_path / "new" / "tasks 1").read_text()
+
+        other = write_torture_study(tmp_path, world_folder, world, checkpoints=[0, 3], suites=[])
+        more = Torture(source, other, tmp_path / "more", store=first.store)
+        status, said = more.run()
+        assert (status, "Traceback" in said) == (2, False), said
+        assert first.store in said.partition("\nError: ")[2]
+        assert "Read-only file system" in said
+        assert first.names() == names
+
+
+def test_a_store_that_is_a_url(source: Source, study: Path, reference: Reference, tmp_path: Path) -> None:
+    run = Torture(source, study, tmp_path / "url", environment={"SEQUELA_STORE": f"file://{tmp_path}/url/store"})
+    assert run.kill_when(12, 0.05) == -signal.SIGKILL
+    resume(run)
+    check(run, reference, n_cut=1)

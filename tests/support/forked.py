@@ -84,6 +84,7 @@ class Source:
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
+        self._running: Command | None = None
 
     def start(
         self,
@@ -102,6 +103,9 @@ class Source:
             prepare: A function as `module:name`, with its arguments, that the new process calls first.
             folder: The working folder.
         """
+        if self._running is not None:  # of a test that has failed
+            self._running.send(signal.SIGKILL)
+            self.status()
         order = {
             "words": [str(word) for word in words],
             "output": str(output),
@@ -112,7 +116,8 @@ class Source:
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(order) + "\n")
         self._process.stdin.flush()
-        return Command(int(self._line()), output, self)
+        self._running = Command(int(self._line()), output, self)
+        return self._running
 
     def run(self, words: Sequence[object], output: Path, environment: Mapping[str, str], **more: Any) -> int:
         """Runs a command to its end; returns its exit status."""
@@ -120,6 +125,7 @@ class Source:
 
     def status(self) -> int:
         """Returns the exit status of the command that was started last."""
+        self._running = None
         return int(self._line())
 
     def _line(self) -> str:

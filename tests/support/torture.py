@@ -219,11 +219,12 @@ class Torture:
     def names(self) -> set[str]:
         """Returns the names of all files and folders of the run, the store and the cache."""
         found = set()
-        for root in (self.output, Path(self.store), self.folder / "cache"):
+        roots = {"run": self.output, "store": Path(self.store), "cache": self.folder / "cache"}
+        for label, root in roots.items():
             for path in root.rglob("*"):
-                name = f"{root.name}/{path.relative_to(root).as_posix()}"
                 is_registration = path.parent.name == "runs" and path.suffix == ".json"
-                found.add(f"{root.name}/runs/RUN.json" if is_registration else name)
+                name = "runs/RUN.json" if is_registration else path.relative_to(root).as_posix()
+                found.add(f"{label}/{name}")
         return found
 
 

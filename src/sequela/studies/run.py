@@ -40,7 +40,7 @@ from sequela.scheduling import (
     Task,
     TaskGraph,
 )
-from sequela.store import Address, DamagedObjectError, Store, run_id_of
+from sequela.store import Address, DamagedObjectError, ForbiddenStoreError, Store, run_id_of
 from sequela.store import open_store as open_objects
 from sequela.studies.checkpoints import set_checkpoints_aside
 from sequela.studies.collector import Collector
@@ -188,7 +188,7 @@ def _run_tasks(
         workers: The workers.
         finished: Whether all results are there, so that only models and methods are checked.
     """
-    plan, run_id = log.plan, run_id_of(log.folder)
+    plan = log.plan
     collector = Collector(log, Outputs(objects), finished)
     listener = RunListener(log, collector, several=log.n_workers > 1)
 
@@ -196,7 +196,7 @@ def _run_tasks(
         tasks = collector.expand(outcome)
         if not finished:  # before they are made, so that nobody removes them as unused
             stored = [Address.parse(task.key) for task in tasks if task.kind not in UNSTORED]
-            objects.register(run_id, log.folder, stored)
+            _register(objects, log, stored)
         return tasks
 
     def is_stored(task: Task) -> bool:
@@ -218,6 +218,22 @@ def _run_tasks(
     )
     outcomes = Scheduler(graph, executor, is_stored, listener, expand=expand).run()
     return [one for one in outcomes if one.state is State.FAILED]
+
+
+def _register(objects: Store, log: RunLog, stored: Sequence[Address]) -> None:
+    """Registers the objects that a run uses; a store that can't be written to needs to have them all.
+
+    Raises:
+        StoreError: The store can't be written to, and lacks an object.
+    """
+    try:
+        objects.register(run_id_of(log.folder), log.folder, stored)
+    except ForbiddenStoreError as error:
+        if not all(map(objects.has, stored)):
+            raise
+        log.progress.say(
+            f"{error.message} All that was asked for is there, but not registered as used by this run."
+        )
 
 
 def _load_task(model: str) -> Task:
