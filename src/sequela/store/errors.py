@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from sequela.core.errors import IntegrityError, TransientError
+from sequela.core.errors import CantWriteError, IntegrityError, TransientError
 
 if TYPE_CHECKING:
     from sequela.store.address import Address
@@ -89,6 +89,8 @@ class DamagedObjectError(IntegrityError):
 
 def is_full(error: BaseException) -> bool:
     """Returns whether an error says that the disk is full; compiled writers say it only in the message."""
+    if isinstance(error, CantWriteError) and error.__cause__ is not None:
+        return is_full(error.__cause__)
     if isinstance(error, OSError) and error.errno is not None:
         return error.errno in FULL
     return any(f"(os error {number})" in str(error) for number in FULL)

@@ -17,7 +17,7 @@ from types import MappingProxyType
 from safetensors import SafetensorError
 
 from sequela.core.arguments import check_path
-from sequela.core.errors import CantWriteError, SequelaError
+from sequela.core.errors import BadInputError, CantWriteError, IntegrityError, SequelaError
 from sequela.core.interrupts import interrupts_deferred
 from sequela.core.paths import cache_folder, ensure_writable
 from sequela.core.precision import Precision, choose_precision
@@ -225,9 +225,12 @@ def _register(objects: Store, log: RunLog, stored: Sequence[Address]) -> None:
 
     Raises:
         StoreError: The store can't be written to, and lacks an object.
+        BadInputError: The registration is damaged; somebody has to remove it.
     """
     try:
         objects.register(run_id_of(log.folder), log.folder, stored)
+    except IntegrityError as error:
+        raise BadInputError(error.message, hint=error.hint) from error
     except ForbiddenStoreError as error:
         if not all(map(objects.has, stored)):
             raise
