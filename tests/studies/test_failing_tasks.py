@@ -37,7 +37,9 @@ def study(tmp_path_factory: pytest.TempPathFactory, world_folder: Path, world: W
     return write_study(folder / "study.yaml", content)
 
 
-def run_with(source: Source, study: Path, folder: Path, order: str, *words: object) -> tuple[Torture, int, str]:
+def run_with(
+    source: Source, study: Path, folder: Path, order: str, *words: object
+) -> tuple[Torture, int, str]:
     """Runs the study with an order to the suite; returns the run, its exit status and what it said."""
     run = Torture(source, study, folder / "torture", words)
     (folder / "order").write_text(order)
@@ -54,7 +56,9 @@ def test_a_task_that_fails_twice_and_then_works(source: Source, study: Path, tmp
 
 
 @pytest.mark.parametrize("words", [(), ("--workers", 2)], ids=["here", "workers"])
-def test_a_task_that_always_fails(source: Source, study: Path, tmp_path: Path, words: tuple[object, ...]) -> None:
+def test_a_task_that_always_fails(
+    source: Source, study: Path, tmp_path: Path, words: tuple[object, ...]
+) -> None:
     run, status, said = run_with(source, study, tmp_path, "fail 99", *words)
     assert status == 1, said
     assert "Traceback" not in said

@@ -19,8 +19,8 @@ from sequela.results import (
     read_manifest,
 )
 from sequela.studies import Study, run_study
-from sequela.studies.pieces import QUICK_TOKENS
 from sequela.studies.failed_tasks import FailedTasksError
+from sequela.studies.pieces import QUICK_TOKENS
 from support.runs import (
     measured,
 )

@@ -1,4 +1,4 @@
-"""Runs that are killed, interrupted or short of disk space, resumed until done: the table of one that was not.
+"""Runs that are killed, stopped or short of disk space, resumed until done: the table of one that was not.
 
 `SEQUELA_TORTURE=60 pytest -m slow -s tests/studies/test_torture.py` kills a run at 60 points instead of 20,
 and prints the figures.
@@ -109,9 +109,7 @@ def show(**figures: Any) -> None:
     sys.stdout.write(json.dumps(figures) + "\n")
 
 
-def test_killed_at_random_times(
-    source: Source, study: Path, reference: Reference, tmp_path: Path
-) -> None:
+def test_killed_at_random_times(source: Source, study: Path, reference: Reference, tmp_path: Path) -> None:
     chooser, figures = random.Random(0), Counter[str]()
     for number in range(POINTS // 2):
         run = Torture(source, study, tmp_path / str(number))
@@ -234,7 +232,9 @@ def test_a_read_only_run_folder_or_store(
 
 
 def test_a_store_that_is_a_url(source: Source, study: Path, reference: Reference, tmp_path: Path) -> None:
-    run = Torture(source, study, tmp_path / "url", environment={"SEQUELA_STORE": f"file://{tmp_path}/url/store"})
+    run = Torture(
+        source, study, tmp_path / "url", environment={"SEQUELA_STORE": f"file://{tmp_path}/url/store"}
+    )
     assert run.kill_when(12, 0.05) == -signal.SIGKILL
     resume(run)
     check(run, reference, n_cut=1)

@@ -141,7 +141,10 @@ class Torture:
             ("run", self.study, "--output", self.output, *self.words),
             self.folder / f"said {self.n_started}",
             {"SEQUELA_CACHE": str(self.folder / "cache"), "SEQUELA_STORE": self.store, **self.environment},
-            ("support.torture:prepare", {"journal": str(self.folder / f"tasks {self.n_started}"), **prepared}),
+            (
+                "support.torture:prepare",
+                {"journal": str(self.folder / f"tasks {self.n_started}"), **prepared},
+            ),
         )
 
     def run(self, **prepared: Any) -> tuple[int, str]:
@@ -174,7 +177,7 @@ class Torture:
         raise TimeoutError
 
     def tasks(self) -> tuple[Counter[str], Counter[str]]:
-        """Returns how often tasks were begun again, having been done, or having been cut, in all processes."""
+        """Returns, of all processes, how often tasks were begun that had been done, and how often cut."""
         done: set[str] = set()
         again: Counter[str] = Counter()
         cut: Counter[str] = Counter()
