@@ -16,8 +16,8 @@ from sequela.evaluation.suites.builtin import BuiltinSuite
 from sequela.results import Status, open_store, read_manifest
 from sequela.results.manifest import MANIFEST_NAME
 from sequela.studies import Study, run_study
+from sequela.studies.failed_tasks import FailedTasksError
 from sequela.studies.pieces import QUICK_TOKENS
-from sequela.studies.run import FailedTasksError
 from support.runs import (
     MessageLog,
     StopAfterMessage,

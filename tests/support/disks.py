@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,8 +33,8 @@ class Disk:
         return self.folder / "filler"
 
     def fill(self, left: int) -> None:
-        """Fills the disk until `left` bytes, in whole blocks, are free."""
-        with self._filler.open("wb") as filler:
+        """Fills the disk until `left` bytes, in whole blocks, are free; or all of it, if others write too."""
+        with suppress(OSError), self._filler.open("wb", buffering=0) as filler:
             free = os.statvfs(self.folder).f_bavail * os.statvfs(self.folder).f_frsize
             filler.write(bytes(max(0, free - left)))
 

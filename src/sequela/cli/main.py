@@ -40,7 +40,7 @@ _NO_PROGRAM_ERROR = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENO
 
 
 class Commands(TyperGroup):
-    """The group of all commands; prints expected errors without a traceback and exits with status 2."""
+    """The group of all commands; prints expected errors without a traceback and exits with their status."""
 
     def invoke(self, ctx: Any) -> Any:
         """Runs a command and prints its errors."""
@@ -59,7 +59,7 @@ class Commands(TyperGroup):
             console.print(f"[bold red]Error:[/] {shown(error.message)}", highlight=False, soft_wrap=True)
             if error.hint:
                 console.print(shown(error.hint), highlight=False, soft_wrap=True)
-            raise typer.Exit(2) from error
+            raise typer.Exit(error.exit_status) from error
         except OSError as error:
             if error.errno not in _NO_PROGRAM_ERROR:
                 raise

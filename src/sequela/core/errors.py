@@ -6,6 +6,7 @@ import difflib
 import inspect
 from collections.abc import Iterable, Sequence
 from os import PathLike
+from typing import ClassVar
 
 
 class SequelaError(Exception):
@@ -14,7 +15,14 @@ class SequelaError(Exception):
     Args:
         message: A sentence that names the value and the problem.
         hint: A suggestion of what to do, if there is one.
+
+    Attributes:
+        exit_status: The exit status of a command that ends with the error.
+        comes_back: Whether the same, tried again, surely ends with the same error.
     """
+
+    exit_status: ClassVar[int] = 2
+    comes_back: ClassVar[bool] = True
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(message)
@@ -77,6 +85,8 @@ class FingerprintMismatchError(SequelaError):
 
 class TransientError(SequelaError):
     """An error that may not come back if the same is tried again, as others do."""
+
+    comes_back = False
 
 
 class CantWriteError(TransientError):

@@ -6,7 +6,7 @@ import time
 import traceback
 from typing import Protocol, runtime_checkable
 
-from sequela.core.errors import SequelaError, TransientError
+from sequela.core.errors import SequelaError
 from sequela.core.progress import Progress
 from sequela.scheduling.executor import (
     Busy,
@@ -67,7 +67,6 @@ class TaskRunner:
 
 def failure_of(error: BaseException) -> Failure:
     """Returns an exception as a failure in words, with its traceback as the log."""
-    comes_back = isinstance(error, SequelaError) and not isinstance(error, TransientError)
-    cause = Cause.INPUT if comes_back else Cause.ERROR
+    cause = Cause.INPUT if isinstance(error, SequelaError) and error.comes_back else Cause.ERROR
     text = str(error) if isinstance(error, SequelaError) else f"{type(error).__name__}: {error}"
     return Failure(cause, text, "".join(traceback.format_exception(error)))

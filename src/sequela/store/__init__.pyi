@@ -5,6 +5,7 @@ from .description import Description as Description
 from .description import StoredFile as StoredFile
 from .entries import Entry as Entry
 from .errors import DamagedObjectError as DamagedObjectError
+from .errors import ForbiddenStoreError as ForbiddenStoreError
 from .errors import MissingObjectError as MissingObjectError
 from .errors import NewerStoreError as NewerStoreError
 from .errors import StoreError as StoreError

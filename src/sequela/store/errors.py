@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from sequela.core.errors import IntegrityError, TransientError
+from sequela.core.errors import CantWriteError, IntegrityError, TransientError
 
 if TYPE_CHECKING:
     from sequela.store.address import Address
@@ -31,7 +31,15 @@ class UnreachableStoreError(StoreError):
 
 
 class StoreFullError(StoreError):
-    """A disk that became full; the object that was being written is undone."""
+    """A disk that became full; the object that was being written is undone. Trying again fills it again."""
+
+    comes_back = True
+
+
+class ForbiddenStoreError(StoreError):
+    """A store that this user may not read or write, or that is on a read-only disk."""
+
+    comes_back = True
 
 
 class MissingObjectError(StoreError):
@@ -81,6 +89,8 @@ class DamagedObjectError(IntegrityError):
 
 def is_full(error: BaseException) -> bool:
     """Returns whether an error says that the disk is full; compiled writers say it only in the message."""
+    if isinstance(error, CantWriteError) and error.__cause__ is not None:
+        return is_full(error.__cause__)
     if isinstance(error, OSError) and error.errno is not None:
         return error.errno in FULL
     return any(f"(os error {number})" in str(error) for number in FULL)
@@ -117,4 +127,5 @@ def in_words(location: str, doing: str) -> Iterator[None]:
             if error.errno in _NOT_ALLOWED
             else ANOTHER_LOCATION
         )
-        raise StoreError(f"Can't {doing} the store {location}: {reason}{where}.", hint=hint) from error
+        kind = ForbiddenStoreError if error.errno in _NOT_ALLOWED else StoreError
+        raise kind(f"Can't {doing} the store {location}: {reason}{where}.", hint=hint) from error
