@@ -49,6 +49,10 @@ def run(
         str | None,
         typer.Option(help="The address of the Ray cluster, such as 10.0.0.1:6379 or auto; none starts one."),
     ] = None,
+    cpus: Annotated[
+        int,
+        typer.Option(min=1, max=1024, help="The CPUs, and so the threads, of each worker on a Ray cluster."),
+    ] = 1,
     as_json: options.Json = False,
 ) -> None:
     """Run a study: models x methods x orders of edits, measured at checkpoints.
@@ -64,7 +68,8 @@ def run(
         chosen = read_study(study, output).model_copy(update=given)
         check_memory(chosen)
         check_device(chosen, study)
-        _run(chosen, output, as_json, {"count": workers, "executor": executor, "address": address})
+        given_workers = {"count": workers, "executor": executor, "address": address, "cpus": cpus}
+        _run(chosen, output, as_json, given_workers)
 
 
 def demo(

@@ -6,8 +6,8 @@ and repeats no task. One process at a time runs a study in a folder.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from os import PathLike
@@ -40,11 +40,13 @@ from sequela.scheduling import (
     State,
     Task,
     TaskGraph,
+    WorkbenchFactory,
 )
 from sequela.store import Address, DamagedObjectError, Store, run_id_of
 from sequela.store import open_store as open_objects
 from sequela.studies.checkpoints import set_checkpoints_aside
 from sequela.studies.collector import Collector
+from sequela.studies.node_bench import NodeBench
 from sequela.studies.outputs import Outputs
 from sequela.studies.pieces import loading
 from sequela.studies.plan import Plan, make_plan
@@ -227,12 +229,27 @@ def _run_tasks(
         return False
 
     graph = TaskGraph(_load_task(name) for name in plan.study.models)
-    executor = workers.make(
-        lambda: StudyWorkbench(plan, objects, precision),
-        partial(StudyWorkbench.of_study, plan.study, objects, precision),
-    )
-    outcomes = Scheduler(graph, executor, is_stored, listener, expand=expand).run()
+    with _bench_elsewhere(plan.study, objects, precision, workers, run_id) as elsewhere:
+        executor = workers.make(
+            lambda: StudyWorkbench(plan, objects, precision),
+            elsewhere,
+            choose_device(plan.study.device).type,
+            plan.study.memory,
+        )
+        outcomes = Scheduler(graph, executor, is_stored, listener, expand=expand).run()
     return [one for one in outcomes if one.state is State.FAILED]
+
+
+@contextmanager
+def _bench_elsewhere(
+    study: Study, objects: Store, precision: Precision, workers: Workers, run_id: str
+) -> Iterator[WorkbenchFactory]:
+    """Yields what builds the workbench of another process."""
+    if not workers.are_elsewhere:
+        yield partial(StudyWorkbench.of_study, study, objects, precision)
+        return
+    with objects.signed(run_id) as sign:
+        yield NodeBench(study, objects, precision, sign)
 
 
 def _load_task(model: str) -> Task:

@@ -1,0 +1,127 @@
+"""Ray clusters of several nodes on this machine, and the processes that belong to them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sequela.scheduling.ray_cluster import LOOPBACK
+from support.scheduling import PATIENCE, is_alive, wait_until
+
+MARK = "SEQUELA_TEST_OF_RAY"
+"""The environment variable by which the processes of a test are known."""
+
+STORE = 80 * 2**20
+"""The size of the object store of a node, in bytes."""
+
+_QUICK_TO_NOTICE = {
+    "health_check_initial_delay_ms": 500,
+    "health_check_period_ms": 500,
+    "health_check_timeout_ms": 2000,
+    "health_check_failure_threshold": 3,
+}
+
+needs_processes = pytest.mark.skipif(
+    not Path("/proc/self/environ").exists(), reason="the system doesn't list the processes"
+)
+"""Skips tests that look for processes which were left behind."""
+
+
+@contextmanager
+def marked() -> Iterator[str]:
+    """Marks all processes that are started in a block; none may be left at its end.
+
+    Raises:
+        AssertionError: Some are; they have been killed.
+    """
+    pytest.importorskip("ray", reason="the extra ray is not installed")
+    value = uuid.uuid4().hex
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(MARK, value)
+        patch.setenv("PYTHONPATH", os.pathsep.join(path for path in sys.path if path))
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        yield value
+    try:
+        wait_until(lambda: not marked_pids(value))
+    except TimeoutError:
+        left = [Path(f"/proc/{pid}/cmdline").read_text() for pid in marked_pids(value)]
+        for pid in marked_pids(value):
+            os.kill(pid, signal.SIGKILL)
+        raise AssertionError(f"these processes are left: {left}") from None
+
+
+def marked_pids(mark: str) -> list[int]:
+    """Returns the processes that a test has started, directly or not, and that are there."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        pid = int(path.parent.name)
+        try:
+            if f"{MARK}={mark}".encode() in path.read_bytes() and is_alive(pid) and pid != os.getpid():
+                found.append(pid)
+        except OSError:
+            continue
+    return found
+
+
+def parent(pid: int) -> int:
+    """Returns the number of the process that has started another one."""
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+@contextmanager
+def two_nodes(**settings: object) -> Iterator[Any]:
+    """Starts a cluster of two nodes with a CPU each, of which the first one is the head.
+
+    Args:
+        settings: Settings of Ray, besides those with which it notices lost nodes soon.
+    """
+    from ray.cluster_utils import Cluster
+
+    nodes = Cluster(
+        initialize_head=True,
+        head_node_args={
+            "num_cpus": 1,
+            "object_store_memory": STORE,
+            "include_dashboard": False,
+            "node_ip_address": LOOPBACK,
+            "_system_config": {**_QUICK_TO_NOTICE, **settings},
+        },
+    )
+    try:
+        nodes.add_node(num_cpus=1, object_store_memory=STORE, node_ip_address=LOOPBACK)
+        nodes.wait_for_nodes()
+        yield nodes
+    finally:
+        nodes.shutdown()
+
+
+class Background:
+    """A thread beside a run, whose error the test raises."""
+
+    def __init__(self, work: Callable[[], None]) -> None:
+        self._work = work
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run)
+
+    def _run(self) -> None:
+        try:
+            self._work()
+        except BaseException as error:  # noqa: BLE001 - raised by the test
+            self._error = error
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._thread.join(PATIENCE)
+        if self._error is not None:
+            raise self._error
