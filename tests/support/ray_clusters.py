@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import threading
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -84,12 +85,49 @@ def two_nodes(**settings: object) -> Iterator[Any]:
     Args:
         settings: Settings of Ray, besides those with which it notices lost nodes soon.
     """
+    with _head(1, settings) as nodes:
+        nodes.add_node(num_cpus=1, object_store_memory=STORE, node_ip_address=LOOPBACK)
+        nodes.wait_for_nodes()
+        yield nodes
+
+
+@contextmanager
+def head_alone() -> Iterator[Any]:
+    """Starts a cluster whose head has no CPU for workers."""
+    with _head(0, {}) as nodes:
+        yield nodes
+
+
+@contextmanager
+def node_without(folder: Path, address: str) -> Iterator[None]:
+    """Adds a node with a CPU that sees an empty folder in place of one of this machine.
+
+    Its processes have mounts of their own, for which root is needed.
+    """
+    ray = [sys.executable, "-c", "from ray.scripts.scripts import main; main()", "start"]
+    options = [f"--address={address}", "--num-cpus=1", f"--object-store-memory={STORE}", "--block"]
+    script = 'mount -t tmpfs none "$0" && exec "$@"'
+    command = ["unshare", "--mount", "sh", "-c", script, str(folder), *ray, *options]
+    if os.geteuid() != 0 or subprocess.run(["unshare", "--mount", "true"], check=False).returncode:
+        pytest.skip("only root may mount folders, and not in every container")
+    node = subprocess.Popen(
+        [*command, f"--node-ip-address={LOOPBACK}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        yield
+    finally:
+        node.terminate()
+        node.wait(PATIENCE)
+
+
+@contextmanager
+def _head(cpus: int, settings: Mapping[str, object]) -> Iterator[Any]:
     from ray.cluster_utils import Cluster
 
     nodes = Cluster(
         initialize_head=True,
         head_node_args={
-            "num_cpus": 1,
+            "num_cpus": cpus,
             "object_store_memory": STORE,
             "include_dashboard": False,
             "node_ip_address": LOOPBACK,
@@ -97,8 +135,6 @@ def two_nodes(**settings: object) -> Iterator[Any]:
         },
     )
     try:
-        nodes.add_node(num_cpus=1, object_store_memory=STORE, node_ip_address=LOOPBACK)
-        nodes.wait_for_nodes()
         yield nodes
     finally:
         nodes.shutdown()
