@@ -165,7 +165,8 @@ def test_ctrl_c_ends_a_cluster_of_its_own_and_the_run_goes_on(
         stderr=subprocess.PIPE,
         start_new_session=True,
     )
-    wait_until(lambda: any(open_objects().entries([Kind.CHECKPOINT])))
+    store = open_objects()
+    wait_until(lambda: any(store.entries([Kind.CHECKPOINT])), 5 * PATIENCE)
     os.killpg(main.pid, signal.SIGINT)
     _, printed = main.communicate(timeout=PATIENCE)
     assert main.returncode == 130, printed.decode()

@@ -54,7 +54,7 @@ def marked() -> Iterator[str]:
     try:
         wait_until(lambda: not marked_pids(value))
     except TimeoutError:
-        left = [Path(f"/proc/{pid}/cmdline").read_text() for pid in marked_pids(value)]
+        left = [Path(f"/proc/{pid}/cmdline").read_text()[:200] for pid in marked_pids(value)]
         for pid in marked_pids(value):
             os.kill(pid, signal.SIGKILL)
         raise AssertionError(f"these processes are left: {left}") from None
