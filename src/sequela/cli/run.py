@@ -87,13 +87,15 @@ def demo(
 
 def _run(study, output: Path | None, as_json: bool, workers: Mapping[str, Any] | None = None) -> None:  # type: ignore[no-untyped-def]
     from sequela.core.arguments import check_choice
+    from sequela.studies.reachability import check_services
     from sequela.studies.run_lock import check_not_running
     from sequela.studies.study_file import run_folder
 
     given = workers or {}
     check_choice("executor", given.get("executor", "local"), ["local", "ray"])
     folder = run_folder(study, output)
-    check_not_running(folder)  # before the imports below, which take seconds
+    check_not_running(folder)  # like what follows, before the imports below, which take seconds
+    check_services(folder, given.get("executor", "local"), given.get("address"))
 
     from sequela.reports import write_report
     from sequela.results import Status

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import socket
 import sys
 import threading
 from collections.abc import Iterator, Mapping
@@ -14,6 +13,7 @@ from types import ModuleType
 from typing import Any, cast
 
 from sequela.core.errors import SequelaError
+from sequela.scheduling.ray_address import check_address, location_of, not_installed, unreachable
 from sequela.scheduling.task import Resources
 
 logger = logging.getLogger(__name__)
@@ -43,9 +43,7 @@ def import_ray() -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name != "ray":
             raise
-        raise SequelaError(
-            "Runs on Ray need the package ray, which isn't installed.", hint="pip install 'sequela[ray]'"
-        ) from error
+        raise not_installed() from error
     return cast("ModuleType", ray)
 
 
@@ -97,15 +95,10 @@ class RayCluster:
             ) from error
 
     def _connect(self, address: str) -> None:
-        where = os.environ.get("RAY_ADDRESS", "auto") if address == "auto" else address
-        tried = f"{where} (from RAY_ADDRESS)" if where != address else where
-        problem = self._problem_of_connecting(where)
+        check_address(address)
+        problem = self._problem_of_connecting(location_of(address))
         if problem is not None:
-            raise SequelaError(
-                f"No Ray cluster can be reached at {tried}: {problem}.",
-                hint="Start one with `ray start --head` and name its address as host:port, such as "
-                "10.0.0.1:6379; without an address, one is started on this machine.",
-            )
+            raise unreachable(address, problem)
 
     def _problem_of_connecting(self, address: str) -> str | None:
         """Connects in a thread, since a look-up or Ray may take minutes; returns the problem, if any."""
@@ -113,12 +106,10 @@ class RayCluster:
 
         def connect() -> None:
             try:
-                problem = _refusal(address)
-                if problem is None:
-                    self._initialize(address=address)
+                self._initialize(address=address)
+                problems.append(None)
             except Exception as error:  # noqa: BLE001 - Ray raises anything
-                problem = _first_line(error)
-            problems.append(problem)
+                problems.append(_first_line(error))
 
         thread = threading.Thread(target=connect, daemon=True)
         thread.start()
@@ -188,21 +179,6 @@ def _note(data: Mapping[str, object], *_: object, **__: object) -> None:
 def amount_in_words(amount: float, name: str) -> str:
     """Returns `2 CPUs`, or nothing for none."""
     return f"{amount:g} {name}{'' if amount == 1 else 's'}" if amount else ""
-
-
-def _refusal(address: str) -> str | None:
-    """Returns the problem if nothing listens at an address, quickly and in words."""
-    host, colon, port = address.removeprefix("ray://").rpartition(":")
-    if address == "auto":
-        return None
-    if not (colon and host and port.isdecimal()):
-        return "an address is host:port, ray://host:port or auto"
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=SECONDS_TO_CONNECT / 3).close()
-    except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        return f"nothing answers at host {host}, port {port} ({reason})"
-    return None
 
 
 def _first_line(error: Exception) -> str:
