@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -79,13 +79,9 @@ def parent(pid: int) -> int:
 
 
 @contextmanager
-def two_nodes(**settings: object) -> Iterator[Any]:
-    """Starts a cluster of two nodes with a CPU each, of which the first one is the head.
-
-    Args:
-        settings: Settings of Ray, besides those with which it notices lost nodes soon.
-    """
-    with _head(1, settings) as nodes:
+def two_nodes() -> Iterator[Any]:
+    """Starts a cluster of two nodes with a CPU each, of which the first one is the head."""
+    with _head(1) as nodes:
         nodes.add_node(num_cpus=1, object_store_memory=STORE, node_ip_address=LOOPBACK)
         nodes.wait_for_nodes()
         yield nodes
@@ -94,7 +90,7 @@ def two_nodes(**settings: object) -> Iterator[Any]:
 @contextmanager
 def head_alone() -> Iterator[Any]:
     """Starts a cluster whose head has no CPU for workers."""
-    with _head(0, {}) as nodes:
+    with _head(0) as nodes:
         yield nodes
 
 
@@ -121,7 +117,7 @@ def node_without(folder: Path, address: str) -> Iterator[None]:
 
 
 @contextmanager
-def _head(cpus: int, settings: Mapping[str, object]) -> Iterator[Any]:
+def _head(cpus: int) -> Iterator[Any]:
     from ray.cluster_utils import Cluster
 
     nodes = Cluster(
@@ -131,7 +127,7 @@ def _head(cpus: int, settings: Mapping[str, object]) -> Iterator[Any]:
             "object_store_memory": STORE,
             "include_dashboard": False,
             "node_ip_address": LOOPBACK,
-            "_system_config": {**_QUICK_TO_NOTICE, **settings},
+            "_system_config": _QUICK_TO_NOTICE,
         },
     )
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import signal
 import sys
 import threading
@@ -96,25 +97,26 @@ class RayCluster:
 
     def _connect(self, address: str) -> None:
         check_address(address)
-        problem = self._problem_of_connecting(location_of(address))
-        if problem is not None:
-            raise unreachable(address, problem)
+        error = self._error_of_connecting(address)
+        if error is not None:
+            raise error
 
-    def _problem_of_connecting(self, address: str) -> str | None:
-        """Connects in a thread, since a look-up or Ray may take minutes; returns the problem, if any."""
-        problems: list[str | None] = []
+    def _error_of_connecting(self, address: str) -> SequelaError | None:
+        """Connects in a thread, since a look-up or Ray may take minutes; returns the error, if any."""
+        errors: list[SequelaError | None] = []
 
         def connect() -> None:
             try:
-                self._initialize(address=address)
-                problems.append(None)
+                self._initialize(address=location_of(address))
+                errors.append(None)
             except Exception as error:  # noqa: BLE001 - Ray raises anything
-                problems.append(_first_line(error))
+                errors.append(_mismatch(address, error) or unreachable(address, _first_line(error)))
 
         thread = threading.Thread(target=connect, daemon=True)
         thread.start()
         thread.join(SECONDS_TO_CONNECT)
-        return problems[0] if problems else f"no answer of Ray within {SECONDS_TO_CONNECT:g} seconds"
+        limit = f"no answer of Ray within {SECONDS_TO_CONNECT:g} seconds"
+        return errors[0] if errors else unreachable(address, limit)
 
     def _initialize(self, **options: object) -> None:
         with _environment(_QUIET), _signal_handlers():
@@ -179,6 +181,23 @@ def _note(data: Mapping[str, object], *_: object, **__: object) -> None:
 def amount_in_words(amount: float, name: str) -> str:
     """Returns `2 CPUs`, or nothing for none."""
     return f"{amount:g} {name}{'' if amount == 1 else 's'}" if amount else ""
+
+
+def _mismatch(address: str, error: Exception) -> SequelaError | None:
+    """Returns the error for a cluster of another version, if it is that."""
+    versions = re.findall(r"^ +(?:Ray|Python): (\S+)$", str(error), re.MULTILINE)
+    if "ersion mismatch" not in str(error) or len(versions) != _N_VERSIONS:
+        return None
+    ray, python, own_ray, own_python = versions
+    return SequelaError(
+        f"The Ray cluster at {location_of(address)} has Ray {ray} and Python {python}; this process has Ray "
+        f"{own_ray} and Python {own_python}.",
+        hint="Install the same versions here and on all nodes.",
+    )
+
+
+_N_VERSIONS = 4
+"""The versions that Ray names: of Ray and of Python, there and here."""
 
 
 def _first_line(error: Exception) -> str:
