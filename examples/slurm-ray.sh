@@ -1,5 +1,6 @@
 #!/bin/bash
-# A study on the nodes of a Slurm job, with Ray. Untried on a real cluster; what was checked is in docs/how-to/ray.md.
+# A study on the nodes of a Slurm job, with Ray. Untried on a real cluster; what was checked is in
+# docs/how-to/ray.md.
 #
 #   sbatch examples/slurm-ray.sh examples/first-study.yaml
 #

@@ -9,10 +9,9 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-import click
 import pytest
-import typer
 import yaml
+from typer.testing import CliRunner
 
 from sequela.cli.main import app
 
@@ -41,9 +40,7 @@ NOT_YET = {"--editor", "--join"}
 
 
 def options_of_run() -> set[str]:
-    command = typer.main.get_command(app)
-    assert isinstance(command, click.Group)
-    return {name for one in command.commands["run"].params for name in one.opts if name.startswith("--")}
+    return set(re.findall(r"--[a-z][a-z-]+", CliRunner().invoke(app, ["run", "--help"]).stdout))
 
 
 def commands_in(text: str) -> list[list[str]]:
