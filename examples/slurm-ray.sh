@@ -4,12 +4,13 @@
 #
 #   sbatch examples/slurm-ray.sh examples/first-study.yaml
 #
-# Needs `pip install "sequela[ray]"` in an environment that all nodes see, and Ray from 2.49 on. If the time
-# limit ends the job, submit it again: the run goes on where it stopped.
+# Needs `pip install "sequela[ray]"` in an environment that all nodes see, and Ray from 2.52 on. Before the first
+# job, `ray get-auth-token --generate` makes the token without which nobody can use your cluster. If the time limit
+# ends the job, submit it again: the run goes on where it stopped.
 #SBATCH --job-name=sequela
 #SBATCH --nodes=4
 #SBATCH --ntasks-per-node=1
-#SBATCH --exclusive
+#SBATCH --exclusive      # `ray symmetric-run` ends all of your Ray processes on its nodes
 #SBATCH --cpus-per-task=16
 #SBATCH --gpus-per-node=0
 #SBATCH --time=24:00:00
@@ -25,6 +26,7 @@ workers_per_node=1   # one for each GPU, or one for each 16 cores
 export SEQUELA_STORE="${SEQUELA_STORE:-$HOME/sequela/store}"
 export SEQUELA_CACHE="${SEQUELA_CACHE:-$HOME/sequela/cache}"
 export RAY_USAGE_STATS_ENABLED=0
+export RAY_AUTH_MODE=token
 
 head=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
 # Jobs that share a node must not share a port.

@@ -22,7 +22,7 @@ SCRIPTS = ("slurm-ray.sh", "slurm-array.sh")
 RAY_JOB = {
     "": {"apiVersion", "kind", "metadata", "spec"},
     "spec": {"entrypoint", "shutdownAfterJobFinishes", "ttlSecondsAfterFinished", "rayClusterSpec"},
-    "spec.rayClusterSpec": {"rayVersion", "headGroupSpec", "workerGroupSpecs"},
+    "spec.rayClusterSpec": {"rayVersion", "authOptions", "headGroupSpec", "workerGroupSpecs"},
     "spec.rayClusterSpec.headGroupSpec": {"rayStartParams", "template"},
     "spec.rayClusterSpec.workerGroupSpecs": {
         "groupName",

@@ -115,7 +115,10 @@ class RayCluster:
         thread = threading.Thread(target=connect, daemon=True)
         thread.start()
         thread.join(SECONDS_TO_CONNECT)
-        limit = f"no answer of Ray within {SECONDS_TO_CONNECT:g} seconds"
+        limit = (
+            f"no answer of Ray within {SECONDS_TO_CONNECT:g} seconds (nor does a cluster answer that wants a "
+            "token which this process doesn't have)"
+        )
         return errors[0] if errors else unreachable(address, limit)
 
     def _initialize(self, **options: object) -> None:
