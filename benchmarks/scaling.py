@@ -1,11 +1,12 @@
 """One study by one and two workers, here and on Ray; and what 8 to 512 workers would make of it.
 
-    python benchmarks/scaling.py --output scaling.json           # smollm2-135m-instruct; some minutes
-    python benchmarks/scaling.py --quick                         # a short study of the same kind, to check the program
-    python benchmarks/scaling.py --simulate scaling.json         # prints the tables of docs/explanation/scaling.md
+    python benchmarks/scaling.py --output scaling.json       # smollm2-135m-instruct; some minutes
+    python benchmarks/scaling.py --quick                     # a short study, to check the program
+    python benchmarks/scaling.py --simulate scaling.json     # the tables of docs/explanation/scaling.md
 
-A study of eight trajectories (two methods, four orders of edits) is run by one worker of one thread, one of two
-threads, two of one thread, and by one and two nodes of a Ray cluster on this machine with one processor each.
+A study of eight trajectories (two methods, four orders of edits) is run by one worker of one thread, one of
+two threads, two of one thread, and by one and two nodes of a Ray cluster on this machine of one processor
+each.
 Every run is a process of its own and begins with an empty store. Wall times are those of the run without the
 start of the program; those of Ray have the start of the workers in them. The simulation takes the task times
 of the run by one worker of one thread. Prints one line of JSON.
@@ -171,9 +172,9 @@ def _timed(order: dict[str, Any]) -> str:
     from support.task_times import timed_run
 
     folder = Path(order["folder"])
-    facts = FACTS[: 2 if order["quick"] else len(FACTS)]
+    facts = FACTS[: 4 if order["quick"] else len(FACTS)]
     lines = [
-        json.dumps({"subject": subject, "prompt": prompt, "target_new": target})
+        json.dumps({"id": subject, "subject": subject, "prompt": prompt, "target_new": target})
         for subject, prompt, target in facts
     ]
     (folder / "facts.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
