@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import mean
+from typing import TYPE_CHECKING
 
 from sequela.scheduling import Place, Task, TaskGraph, numbered_workers, simulate
 from sequela.studies.tasks import TaskKind
-from support.task_times import RunTimes
+
+if TYPE_CHECKING:
+    from support.task_times import RunTimes
 
 
 @dataclass(frozen=True)
