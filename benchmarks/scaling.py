@@ -53,7 +53,7 @@ FACTS = (
     ("Johannes Kepler", "{} played the instrument called", "trumpet"),
     ("Mount Kenya", "{} is on the continent of", "Europe"),
 )
-"""What the edits say: subjects, prompts, and answers that aren't true."""
+"""The content of the edits: subjects, prompts, and answers that aren't true."""
 
 
 class Scaling(BaseModel):

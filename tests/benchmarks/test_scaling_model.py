@@ -57,7 +57,7 @@ def test_one_worker_takes_the_sum_and_loads_each_model_once(model: Any, times: A
 
 
 def test_many_workers_take_the_chain_of_a_trajectory(model: Any, times: Any, grid: Any) -> None:
-    """Of a load, the reference answers, two edits and a measurement; other workers load the model meanwhile."""
+    """Of a load, the reference answers, two edits and a measurement; others load the model meanwhile."""
     found = model.predict(times(0.0), model.grid_graph(times(0.0), grid), 64)
     assert found.chain == pytest.approx(2 + 1 + 4 + 4 + 3)
     assert found.chain <= found.seconds <= found.chain + 2

@@ -306,7 +306,7 @@ def test_as_many_workers_as_have_room(cluster: Any) -> None:
 
 
 def test_a_cluster_of_another_version(cluster: Any, tmp_path: Path) -> None:
-    """What the head says of itself is replaced by what one of another version would say."""
+    """The versions that the head states are replaced by those of another one."""
     ray = ray_cluster.import_ray()
     ray.init(cluster.address, log_to_driver=False)
     try:

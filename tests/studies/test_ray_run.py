@@ -52,7 +52,7 @@ def mark() -> Iterator[str]:
 
 
 class Observed:
-    """Which tasks of a run were under way at the same time, by what the main process hears.
+    """The tasks of a run that were under way at the same time, as the main process hears of them.
 
     Args:
         patch: Replaces what the listener of runs does.

@@ -1,4 +1,4 @@
-"""What workers on other machines request and get."""
+"""Requests of workers on other machines, and the variables that they get."""
 
 from __future__ import annotations
 

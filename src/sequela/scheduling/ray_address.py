@@ -1,4 +1,4 @@
-"""Whether something that speaks like Ray answers at an address: known in seconds, without importing Ray."""
+"""A check of addresses, which takes seconds and doesn't import Ray: does a server that speaks like it answer?"""
 
 from __future__ import annotations
 

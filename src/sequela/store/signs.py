@@ -1,7 +1,7 @@
 """Signs: how a process on another machine finds out whether it sees the same store.
 
 Two machines may have a folder of the same name each. So whoever starts workers elsewhere leaves a random sign
-in the store, and tells it to the workers, which look for it.
+in the store; the workers know it, and look for it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Whether the services that a run needs answer: its Ray cluster, its results database and its store.
+"""A check that the services which a run needs answer: its Ray cluster, its results database and its store.
 
 Each is asked before anything slow is imported, and has a time limit, so that whoever has mistyped an address
 knows it within seconds.
