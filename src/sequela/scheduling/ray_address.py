@@ -1,4 +1,4 @@
-"""A check of addresses, which takes seconds and doesn't import Ray: does a server that speaks like it answer?"""
+"""A check of addresses in seconds, without importing Ray: does a server that speaks like it answer there?"""
 
 from __future__ import annotations
 
