@@ -8,12 +8,14 @@ import signal
 import subprocess
 import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 from sequela.results import Status, open_store, read_manifest
 from support.commands import Sequela
+from support.servers import unused_address
 from support.studies import small_study, write_study
 from support.tiers import quick_cases
 
@@ -196,3 +198,33 @@ def test_help_does_not_import_torch() -> None:
     loaded = set(json.loads(result.stderr))
     assert "sequela.cli.run" in loaded
     assert not loaded & {"torch", "transformers", "datasets", "numpy", "sqlalchemy", "altair", "pydantic"}
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "options", "words"),
+    [
+        ("SEQUELA_DATABASE", "postgresql://me@{}/db", (), "results database postgresql+psycopg://me@{}/db"),
+        ("SEQUELA_STORE", "ftp://{}/x", (), "The store ftp://{}/x can't be reached"),
+        ("SEQUELA_STORE", "no-such-protocol://{}", (), "has the unknown protocol 'no-such-protocol'"),
+        ("RAY_ADDRESS", "{}", ("--executor", "ray", "--address", "auto"), "at {} (from RAY_ADDRESS)"),
+    ],
+)
+def test_what_a_run_needs_and_does_not_answer_is_bad_input(
+    variable: str,
+    value: str,
+    options: tuple[str, ...],
+    words: str,
+    sequela: Sequela,
+    study_file: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is said before anything is loaded, and leaves no folder of a run."""
+    if options and find_spec("ray") is None:
+        pytest.skip("the extra ray is not installed")
+    address = unused_address()
+    monkeypatch.setenv(variable, value.format(address))
+    answer = sequela("run", study_file, "-o", tmp_path / "run", *options)
+    assert answer.exit_code == 2
+    assert words.format(address) in answer.stderr
+    assert not (tmp_path / "run").exists()

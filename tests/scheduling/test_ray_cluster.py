@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import sys
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 from sequela.core.errors import SequelaError
 from sequela.scheduling import RayExecutor, Scheduler, TaskGraph, numbered_workers, ray_cluster
 from support.scheduling import folder_bench, stored_in, task
+from support.servers import SETTINGS, server_that
 
 
 def run(folder: Path, address: str | None) -> None:
@@ -50,12 +50,12 @@ def test_an_address_at_which_nothing_is(address: str, problem: str, tmp_path: Pa
 
 @pytest.mark.slow
 def test_an_address_at_which_something_else_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It accepts connections and never answers."""
+    """It answers like any gRPC server, and says no more."""
     pytest.importorskip("ray", reason="the extra ray is not installed")
     monkeypatch.setattr(ray_cluster, "SECONDS_TO_CONNECT", 3.0)
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        address = f"127.0.0.1:{server.getsockname()[1]}"
-        with pytest.raises(SequelaError, match=f"reached at {address}: no answer of Ray within 3 seconds"):
+    with server_that(lambda connection: connection.sendall(SETTINGS)) as address:
+        words = f"reached at {address}: no answer of Ray within 3 seconds"
+        with pytest.raises(SequelaError, match=words):
             run(tmp_path, address)
 
 

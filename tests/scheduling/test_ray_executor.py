@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
-import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -28,8 +29,10 @@ from sequela.scheduling import (
     TaskGraph,
     fitting_workers,
     numbered_workers,
+    ray_cluster,
 )
 from sequela.scheduling.ray_cluster import LOOPBACK
+from support.ray_clusters import STORE, Background, marked, marked_pids, needs_processes, parent, two_nodes
 from support.scheduling import (
     PATIENCE,
     PAYLOADS,
@@ -45,80 +48,24 @@ from support.scheduling import (
     wait_until,
 )
 
-MARK = "SEQUELA_TEST_OF_RAY"
-"""The environment variable by which the processes of a test are known."""
-
-STORE = 80 * 2**20
-
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        not Path("/proc/self/environ").exists(), reason="the system doesn't list the processes"
-    ),
-]
-
-
-def marked_pids(mark: str) -> list[int]:
-    """Returns the processes that a test has started, directly or not, and that are there."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/environ"):
-        pid = int(path.parent.name)
-        try:
-            if f"{MARK}={mark}".encode() in path.read_bytes() and is_alive(pid) and pid != os.getpid():
-                found.append(pid)
-        except OSError:
-            continue
-    return found
-
-
-def pids_named(mark: str, words: str) -> list[int]:
-    return [pid for pid in marked_pids(mark) if words in Path(f"/proc/{pid}/cmdline").read_text()]
+pytestmark = [pytest.mark.slow, needs_processes]
 
 
 @pytest.fixture
-def mark(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def mark() -> Iterator[str]:
     """The mark of all processes of a test; none is left after it."""
-    pytest.importorskip("ray", reason="the extra ray is not installed")
-    value = uuid.uuid4().hex
-    monkeypatch.setenv(MARK, value)
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path for path in sys.path if path))
-    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-    yield value
-    try:
-        wait_until(lambda: not marked_pids(value))
-    except TimeoutError:
-        left = [Path(f"/proc/{pid}/cmdline").read_text() for pid in marked_pids(value)]
-        for pid in marked_pids(value):
-            os.kill(pid, signal.SIGKILL)
-        raise AssertionError(f"these processes are left: {left}") from None
+    with marked() as value:
+        yield value
 
 
 @pytest.fixture
 def cluster(mark: str) -> Iterator[Any]:
     """A cluster of two nodes with a CPU each; the first one is the head."""
-    from ray.cluster_utils import Cluster
-
-    health = {
-        "health_check_initial_delay_ms": 500,
-        "health_check_period_ms": 500,
-        "health_check_timeout_ms": 2000,
-    }
-    nodes = Cluster(
-        initialize_head=True,
-        head_node_args={
-            "num_cpus": 1,
-            "object_store_memory": STORE,
-            "include_dashboard": False,
-            "node_ip_address": LOOPBACK,
-            "_system_config": {**health, "health_check_failure_threshold": 3},
-        },
-    )
-    try:
-        nodes.add_node(num_cpus=1, object_store_memory=STORE, node_ip_address=LOOPBACK)
-        nodes.wait_for_nodes()
+    with two_nodes() as nodes:
         yield nodes
-    finally:
-        nodes.shutdown()
+
+
+NODE = f"{socket.gethostname()} ({LOOPBACK})"
 
 
 def run(
@@ -193,33 +140,6 @@ def test_random_graphs_end_like_in_one_process(cluster: Any, tmp_path: Path) -> 
         assert {one.task.key: one.state.value for one in outcomes} == expected_states(graph)
 
 
-def parent(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-
-
-class Background:
-    """A thread beside a run, whose error the test raises."""
-
-    def __init__(self, work: Callable[[], None]) -> None:
-        self._work = work
-        self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run)
-
-    def _run(self) -> None:
-        try:
-            self._work()
-        except BaseException as error:  # noqa: BLE001 - raised by the test
-            self._error = error
-
-    def __enter__(self) -> None:
-        self._thread.start()
-
-    def __exit__(self, *_: object) -> None:
-        self._thread.join(PATIENCE)
-        if self._error is not None:
-            raise self._error
-
-
 def test_a_node_that_dies_is_replaced_by_another_one(
     cluster: Any, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -248,7 +168,7 @@ def test_a_node_that_dies_is_replaced_by_another_one(
     assert [str(one) for one in outcomes] == [f"task {key}: done" for key in ("a", "b", *names, "c", "d")]
     reasons = [reason for _, reason in listener.lost]
     killed = "it was killed (SIGKILL), as systems do when memory runs out"
-    assert reasons == ["its node is gone", killed, killed, killed]
+    assert reasons == [f"its node {NODE} is gone", killed, killed, killed]
     assert "raylet" not in "".join(capfd.readouterr()).lower()
     assert listener.collected_outcomes == outcomes
 
@@ -265,7 +185,7 @@ def test_an_actor_that_dies_is_replaced(cluster: Any, tmp_path: Path) -> None:
         outcomes = run([task("a", payload="hang 1"), task("b", "a")], tmp_path, cluster.address, listener)
     assert [one.state.value for one in outcomes] == ["done", "done"]
     ((name, reason),) = listener.lost
-    assert reason == "its actor ended or can't be reached any more"
+    assert reason == f"its actor on the node {NODE} ended or can't be reached any more"
     assert [one.error for one in outcomes[0].failures] == [f"{name} ended during the task: {reason}."]
     wait_until(lambda: not any(map(is_alive, pids)))
 
@@ -383,6 +303,22 @@ def test_as_many_workers_as_have_room(cluster: Any) -> None:
     ]
     with pytest.raises(SequelaError, match=r"room for a worker with 1 CPU and 1 GPU and 0\.00 GiB"):
         fitting_workers(cluster.address, Resources(gpus=1))
+
+
+def test_a_cluster_of_another_version(cluster: Any, tmp_path: Path) -> None:
+    """The versions that the head states are replaced by those of another one."""
+    ray = ray_cluster.import_ray()
+    ray.init(cluster.address, log_to_driver=False)
+    try:
+        place = (b"CLUSTER_METADATA", b"cluster")
+        told = json.loads(ray.experimental.internal_kv._internal_kv_get(place[0], namespace=place[1]))
+        other = json.dumps({**told, "ray_version": "2.1.0"}).encode()
+        ray.experimental.internal_kv._internal_kv_put(place[0], other, namespace=place[1])
+    finally:
+        ray.shutdown()
+    with pytest.raises(SequelaError, match=r"has Ray 2\.1\.0 and .*; this process has Ray 2\.") as caught:
+        run([task("a")], tmp_path, cluster.address)
+    assert "Install the same versions here" in str(caught.value)
 
 
 MAIN = """

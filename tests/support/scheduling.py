@@ -312,13 +312,17 @@ class ShuffledExecutor:
         self.busy = {}
 
 
-def wait_until(holds: Callable[[], bool]) -> None:
+def wait_until(holds: Callable[[], bool], patience: float = PATIENCE) -> None:
     """Waits until something holds.
+
+    Args:
+        holds: Returns whether it does.
+        patience: The time in seconds.
 
     Raises:
         TimeoutError: It doesn't for too long.
     """
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + patience
     while not holds():
         if time.monotonic() > end:
             raise TimeoutError

@@ -49,6 +49,10 @@ def run(
         str | None,
         typer.Option(help="The address of the Ray cluster, such as 10.0.0.1:6379 or auto; none starts one."),
     ] = None,
+    cpus: Annotated[
+        int,
+        typer.Option(min=1, max=1024, help="The CPUs, and so the threads, of each worker on a Ray cluster."),
+    ] = 1,
     update: Annotated[
         bool,
         typer.Option(
@@ -95,7 +99,7 @@ def run(
         check_device(chosen, study)
         part = RunPart(tuple(model or ()), tuple(editor or ()), tuple(seed or ()), tuple(sample or ()))
         part.check(chosen)
-        given_workers = {"count": workers, "executor": executor, "address": address}
+        given_workers = {"count": workers, "executor": executor, "address": address, "cpus": cpus}
         _run(chosen, output, as_json, given_workers, {"join": join, "update": update, "part": part})
 
 
@@ -120,6 +124,7 @@ def _run(  # type: ignore[no-untyped-def]
     how: Mapping[str, Any] | None = None,
 ) -> None:
     from sequela.core.arguments import check_choice
+    from sequela.studies.reachability import check_services
     from sequela.studies.run_lock import check_not_running
     from sequela.studies.study_file import run_folder
 
@@ -127,7 +132,8 @@ def _run(  # type: ignore[no-untyped-def]
     check_choice("executor", given.get("executor", "local"), ["local", "ray"])
     folder = run_folder(study, output)
     if not (how or {}).get("join"):
-        check_not_running(folder)  # before the imports below, which take seconds
+        check_not_running(folder)  # like what follows, before the imports below, which take seconds
+    check_services(folder, given.get("executor", "local"), given.get("address"))
 
     from sequela.reports import write_report
     from sequela.results import Status

@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
-from sqlalchemy import select
+from sqlalchemy import URL, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from sequela.core.descriptions import read_description_of, write_description
@@ -73,6 +73,23 @@ def open_run_database(folder: Path, create: bool = False, name: str = "", upgrad
     return open_database(path, write=create or upgrade)
 
 
+def check_reachable(folder: Path) -> None:
+    """Checks that the server which has the results of a run, or will have them, answers; if there is one.
+
+    Args:
+        folder: The run's folder, which need not exist.
+
+    Raises:
+        SequelaError: It doesn't, or refuses.
+    """
+    path, reference = folder / DATABASE_NAME, folder / REFERENCE_NAME
+    address = os.environ.get(DATABASE_VARIABLE, "")
+    if reference.is_file():
+        postgresql.connect(_address_of(reference, address, strict=True)).dispose()
+    elif address and not path.is_file():
+        postgresql.connect(postgresql.read_address(address, DATABASE_VARIABLE)).dispose()
+
+
 def runs_on_server(address: str) -> list[StoredRun]:
     """Returns the runs in a database on a server, the oldest first.
 
@@ -93,15 +110,8 @@ def runs_on_server(address: str) -> list[StoredRun]:
 
 def _open_on_server(folder: Path, create: bool, name: str, address: str, upgrade: bool = False) -> Database:
     """Opens the database that a folder refers to; the variable adds a password."""
-    source = folder / REFERENCE_NAME
-    reference = read_description_of(source, DatabaseReference, "a reference to a results database")
-    url = postgresql.read_address(reference.address, str(source))
-    if address:
-        try:
-            url = postgresql.with_secrets_of(url, postgresql.read_address(address, DATABASE_VARIABLE))
-        except BadInputError:
-            if create:
-                raise
+    reference = _reference(folder / REFERENCE_NAME)
+    url = _address_of(folder / REFERENCE_NAME, address, strict=create)
     public = str(postgresql.without_secrets(url))
     engine = postgresql.connect(url)
     try:
@@ -115,6 +125,28 @@ def _open_on_server(folder: Path, create: bool, name: str, address: str, upgrade
     except BaseException:
         engine.dispose()
         raise
+
+
+def _reference(path: Path) -> DatabaseReference:
+    return read_description_of(path, DatabaseReference, "a reference to a results database")
+
+
+def _address_of(path: Path, address: str, strict: bool) -> URL:
+    """Returns the address in a reference, with the password of another address.
+
+    Args:
+        path: The file with the reference.
+        address: The other address; empty if there is none.
+        strict: Whether it must be one.
+    """
+    url = postgresql.read_address(_reference(path).address, str(path))
+    if address:
+        try:
+            return postgresql.with_secrets_of(url, postgresql.read_address(address, DATABASE_VARIABLE))
+        except BadInputError:
+            if strict:
+                raise
+    return url
 
 
 def _find_run(database: Database, folder: Path, create: bool, name: str) -> None:

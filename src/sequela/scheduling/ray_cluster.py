@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import signal
-import socket
 import sys
 import threading
 from collections.abc import Iterator, Mapping
@@ -15,6 +15,7 @@ from typing import Any, cast
 
 from sequela.core.errors import SequelaError
 from sequela.core.wording import size_in_words
+from sequela.scheduling.ray_address import check_address, location_of, not_installed, unreachable
 from sequela.scheduling.task import Resources
 
 logger = logging.getLogger(__name__)
@@ -44,9 +45,7 @@ def import_ray() -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name != "ray":
             raise
-        raise SequelaError(
-            "Runs on Ray need the package ray, which isn't installed.", hint="pip install 'sequela[ray]'"
-        ) from error
+        raise not_installed() from error
     return cast("ModuleType", ray)
 
 
@@ -98,33 +97,30 @@ class RayCluster:
             ) from error
 
     def _connect(self, address: str) -> None:
-        where = os.environ.get("RAY_ADDRESS", "auto") if address == "auto" else address
-        tried = f"{where} (from RAY_ADDRESS)" if where != address else where
-        problem = self._problem_of_connecting(where)
-        if problem is not None:
-            raise SequelaError(
-                f"No Ray cluster can be reached at {tried}: {problem}.",
-                hint="Start one with `ray start --head` and name its address as host:port, such as "
-                "10.0.0.1:6379; without an address, one is started on this machine.",
-            )
+        check_address(address)
+        error = self._error_of_connecting(address)
+        if error is not None:
+            raise error
 
-    def _problem_of_connecting(self, address: str) -> str | None:
-        """Connects in a thread, since a look-up or Ray may take minutes; returns the problem, if any."""
-        problems: list[str | None] = []
+    def _error_of_connecting(self, address: str) -> SequelaError | None:
+        """Connects in a thread, since a look-up or Ray may take minutes; returns the error, if any."""
+        errors: list[SequelaError | None] = []
 
         def connect() -> None:
             try:
-                problem = _refusal(address)
-                if problem is None:
-                    self._initialize(address=address)
+                self._initialize(address=location_of(address))
+                errors.append(None)
             except Exception as error:  # noqa: BLE001 - Ray raises anything
-                problem = _first_line(error)
-            problems.append(problem)
+                errors.append(_mismatch(address, error) or unreachable(address, _first_line(error)))
 
         thread = threading.Thread(target=connect, daemon=True)
         thread.start()
         thread.join(SECONDS_TO_CONNECT)
-        return problems[0] if problems else f"no answer of Ray within {SECONDS_TO_CONNECT:g} seconds"
+        limit = (
+            f"no answer of Ray within {SECONDS_TO_CONNECT:g} seconds (nor does a cluster answer that wants a "
+            "token which this process doesn't have)"
+        )
+        return errors[0] if errors else unreachable(address, limit)
 
     def _initialize(self, **options: object) -> None:
         with _environment(_QUIET), _signal_handlers():
@@ -191,19 +187,21 @@ def amount_in_words(amount: float, name: str) -> str:
     return f"{amount:g} {name}{'' if amount == 1 else 's'}" if amount else ""
 
 
-def _refusal(address: str) -> str | None:
-    """Returns the problem if nothing listens at an address, quickly and in words."""
-    host, colon, port = address.removeprefix("ray://").rpartition(":")
-    if address == "auto":
+def _mismatch(address: str, error: Exception) -> SequelaError | None:
+    """Returns the error for a cluster of another version, if it is that."""
+    versions = re.findall(r"^ +(?:Ray|Python): (\S+)$", str(error), re.MULTILINE)
+    if "ersion mismatch" not in str(error) or len(versions) != _N_VERSIONS:
         return None
-    if not (colon and host and port.isdecimal()):
-        return "an address is host:port, ray://host:port or auto"
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=SECONDS_TO_CONNECT / 3).close()
-    except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        return f"nothing answers at host {host}, port {port} ({reason})"
-    return None
+    ray, python, own_ray, own_python = versions
+    return SequelaError(
+        f"The Ray cluster at {location_of(address)} has Ray {ray} and Python {python}; this process has Ray "
+        f"{own_ray} and Python {own_python}.",
+        hint="Install the same versions here and on all nodes.",
+    )
+
+
+_N_VERSIONS = 4
+"""The versions that Ray names: of Ray and of Python, there and here."""
 
 
 def _first_line(error: Exception) -> str:

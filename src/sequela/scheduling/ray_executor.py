@@ -224,8 +224,8 @@ class RayExecutor:
             return []
         actor.listening = actor.handle.listen.remote(SECONDS_TO_LISTEN)
         if not isinstance(answer, Heard):
-            logger.debug("%s is on %s", self._workers[number].name, answer)
-            actor.is_there = True
+            actor.is_there, actor.node = True, str(answer)
+            logger.debug("%s is on %s", self._workers[number].name, actor.node)
             self._failed_starts.pop(number, None)
             return []
         for message in answer.messages:
@@ -258,7 +258,7 @@ class RayExecutor:
     def _replaced(self, number: int, error: Exception) -> list[Report]:
         """Requests a new actor; returns the loss of the old one if it had a task."""
         actor, name = self._actors[number], self._workers[number].name
-        reason = _loss_in_words(error)
+        reason = _loss_in_words(error, actor.node)
         if not actor.is_there:
             self._failed_starts[number] = self._failed_starts.get(number, 0) + 1
             if self._failed_starts[number] >= MOST_STARTS:
@@ -287,6 +287,7 @@ class _Actor:
         listening: The answer of `node`, then of `listen`.
         submission: The answer of `submit`.
         is_there: True if it has been placed and started.
+        node: The name and the address of its node, once it is there.
         has_task: True if it has a task.
     """
 
@@ -294,6 +295,7 @@ class _Actor:
     listening: Any
     submission: Any = None
     is_there: bool = False
+    node: str = ""
     has_task: bool = False
 
     @property
@@ -301,18 +303,20 @@ class _Actor:
         return [ref for ref in (self.submission, self.listening) if ref is not None]
 
 
-def _loss_in_words(error: Exception) -> str:
+def _loss_in_words(error: Exception, node: str) -> str:
     """Returns why an actor was lost; Ray's texts are several lines with identifiers."""
     text = str(error)
+    its_node = f"its node {node}" if node else "its node"
     if "node has died" in text or "node was terminated" in text or "Node Id" in text:
-        return "its node is gone"
+        return f"{its_node} is gone"
     if "creation task" in text:
         return f"it failed to start: {text.strip().splitlines()[-1].strip()}"
     if "ray.kill" in text:
         return "its actor was killed"
     if "running low on memory" in text:
-        return "its node ran out of memory"
-    return "its actor ended or can't be reached any more"
+        return f"{its_node} ran out of memory"
+    where = f" on the node {node}" if node else ""
+    return f"its actor{where} ended or can't be reached any more"
 
 
 def _no_room(resources: Resources, cpus: float, nodes: str) -> SequelaError:

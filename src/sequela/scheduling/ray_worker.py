@@ -56,8 +56,10 @@ class RayWorker:
         threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
 
     def node(self) -> str:
-        """Returns the name of the node; the answer says that the actor is there."""
-        return socket.gethostname()
+        """Returns the name and the address of the node; the answer says that the actor is there."""
+        import ray
+
+        return f"{socket.gethostname()} ({ray.util.get_node_ip_address()})"
 
     def submit(self, task: Task) -> None:
         """Gives the worker a task; it has none."""

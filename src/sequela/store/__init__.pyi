@@ -17,5 +17,6 @@ from .opening import open_store as open_store
 from .pruning import Removal as Removal
 from .registrations import Registration as Registration
 from .registrations import run_id_of as run_id_of
+from .signs import Sign as Sign
 from .store import Store as Store
 from .store import Verification as Verification

@@ -16,7 +16,14 @@ from sequela.store.description import Description
 STORE_DOCUMENT = "store.json"
 """The document at the top of a store that has its format version."""
 
-OBJECTS, TEMPORARY, DAMAGED, LOCKS, RUNS = "objects", "temporary", "damaged", "locks", "runs"
+OBJECTS, TEMPORARY, DAMAGED, LOCKS, RUNS, SIGNS = (
+    "objects",
+    "temporary",
+    "damaged",
+    "locks",
+    "runs",
+    "signs",
+)
 """The folders of a store."""
 
 

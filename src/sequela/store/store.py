@@ -12,7 +12,7 @@ from typing import Any
 
 from sequela.core.errors import IntegrityError
 from sequela.core.progress import SILENT, Progress
-from sequela.store import pruning, registrations
+from sequela.store import pruning, registrations, signs
 from sequela.store.address import Address, Kind
 from sequela.store.damage import Damage, damages_of
 from sequela.store.description import DESCRIPTION, Description, describe, read_description
@@ -25,6 +25,7 @@ from sequela.store.errors import (
 )
 from sequela.store.pruning import Removal
 from sequela.store.registrations import Registration
+from sequela.store.signs import Sign
 from sequela.store.storage import Storage
 
 _LOG = logging.getLogger(__name__)
@@ -261,6 +262,25 @@ class Store:
             IntegrityError: A registration is damaged.
         """
         return registrations.registrations(self._storage)
+
+    def signed(self, name: str) -> AbstractContextManager[Sign]:
+        """Leaves a sign in the store for a block, by which other processes know that they see this store.
+
+        Args:
+            name: A name for it, such as `run_id_of(folder)`; an earlier sign of the name is replaced.
+
+        Raises:
+            StoreError: The store can't be written to.
+        """
+        return signs.signed(self._storage, name)
+
+    def sees(self, sign: Sign) -> bool:
+        """Returns whether a sign is in the store.
+
+        Raises:
+            StoreError: The store can't be read.
+        """
+        return signs.sees(self._storage, sign)
 
     def prune(
         self, older_than: timedelta | None = None, unused: bool = False, dry_run: bool = False

@@ -6,6 +6,7 @@ when that process ends before the run is complete, one of those that have joined
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -146,7 +147,8 @@ class _Helper:
     def _outcomes(self) -> Sequence[Outcome]:
         is_stored = stored_in(self._objects, self.progress)
         listener = RunListener(self, self, several=self._setup.workers.count > 1)
-        with workers_of(self._setup, self._objects) as executor:
+        sign = f"{run_id_of(self._folder)}-{os.getpid()}"
+        with workers_of(self._setup, self._objects, sign) as executor:
             scheduler = Scheduler(self._first, executor, is_stored, listener, expand=self._expand)
             self._watch = RunWatch(
                 scheduler,

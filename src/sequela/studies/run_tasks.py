@@ -56,7 +56,7 @@ def run_tasks(
         if not finished:
             status_file.write(board.status(log.workload, requested, joined(log.folder)))
 
-    with workers_of(setup, objects) as executor:
+    with workers_of(setup, objects, run_id_of(log.folder)) as executor:
         graph = first_tasks(setup.plan, setup.part)
         scheduler = Scheduler(graph, executor, is_stored, listener, expand=expand)
         watch = RunWatch(scheduler, requests, cells, log.progress, note_status)

@@ -10,6 +10,7 @@ from sequela.core.progress import Progress
 from sequela.models.loading import choose_device
 from sequela.scheduling import Executor, Task, TaskGraph, WorkbenchFactory
 from sequela.store import Address, DamagedObjectError, Store
+from sequela.studies.node_workbench import NodeWorkbench
 from sequela.studies.pieces import loading
 from sequela.studies.plan import Plan
 from sequela.studies.run_part import RunPart
@@ -52,10 +53,16 @@ def stored_in(objects: Store, progress: Progress) -> Callable[[Task], bool]:
 
 
 @contextmanager
-def workers_of(setup: RunSetup, objects: Store) -> Iterator[Executor]:
-    """Yields the workers of a run, with their workbenches."""
+def workers_of(setup: RunSetup, objects: Store, sign: str) -> Iterator[Executor]:
+    """Yields the workers of a process that does tasks of a run, with their workbenches.
+
+    Args:
+        setup: What the process was started with.
+        objects: The store of the outputs.
+        sign: The name of the sign by which workers on other machines know the store.
+    """
     study, workers = setup.plan.study, setup.workers
-    with _workbench_elsewhere(setup, objects) as elsewhere:
+    with _workbench_elsewhere(setup, objects, sign) as elsewhere:
         yield workers.make(
             lambda: StudyWorkbench.of_plan(setup.plan, objects, setup.precision),
             elsewhere,
@@ -65,7 +72,11 @@ def workers_of(setup: RunSetup, objects: Store) -> Iterator[Executor]:
 
 
 @contextmanager
-def _workbench_elsewhere(setup: RunSetup, objects: Store) -> Iterator[WorkbenchFactory]:
+def _workbench_elsewhere(setup: RunSetup, objects: Store, sign: str) -> Iterator[WorkbenchFactory]:
     """Yields what builds the workbench of another process."""
     study = setup.plan.study
-    yield partial(StudyWorkbench.of_study, study, objects, setup.precision)
+    if not setup.workers.are_elsewhere:
+        yield partial(StudyWorkbench.of_study, study, objects, setup.precision)
+        return
+    with objects.signed(sign) as left:
+        yield NodeWorkbench(study, objects, setup.precision, left)
