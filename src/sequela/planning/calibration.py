@@ -32,11 +32,12 @@ from sequela.edits import Edit
 from sequela.inference import Engine, GenerationRequest, ScoreRequest
 from sequela.models import LanguageModel
 from sequela.planning.bench import WeightlessBench
+from sequela.planning.counts import Counts
 from sequela.planning.counting import GeneratingCall
 from sequela.planning.fixed_costs import seconds_of_a_task
 from sequela.planning.methods import method_key
 from sequela.planning.speed import Flops, Lengths, MethodSpeed, Speed
-from sequela.planning.suites import suite_key
+from sequela.planning.suites import REFERENCE_ANSWERS, suite_key
 from sequela.planning.synthetic_statistics import SyntheticStatistics
 from sequela.results.environment import collect_environment
 from sequela.statistics import Corpus, collect_key_covariances
@@ -103,12 +104,6 @@ def stored_calibration(bench: WeightlessBench, precision: Precision) -> Speed | 
     return found.speed if found.format == FORMAT else None
 
 
-def is_complete(speed: Speed, bench: WeightlessBench) -> bool:
-    """Returns whether all methods and suites of a study were measured."""
-    methods = {method_key(session, session.batch_size) for session in bench.sessions}
-    return methods <= set(speed.methods) and set(_generating(bench)) <= set(speed.answers)
-
-
 def _about(bench: WeightlessBench, precision: Precision) -> Mapping[str, str]:
     """Returns what decides a measurement."""
     device = bench.model.device
@@ -130,18 +125,18 @@ def _about(bench: WeightlessBench, precision: Precision) -> Mapping[str, str]:
 
 def calibrate(
     bench: WeightlessBench,
+    counts: Counts,
     precision: Precision,
     progress: Progress,
-    known: Speed | None = None,
     clock: Clock = time.perf_counter,
 ) -> Speed:
-    """Measures a model on this machine and keeps the result.
+    """Measures a model on this machine and keeps the result, with what is known of other methods and suites.
 
     Args:
         bench: The model without its weights.
+        counts: What the study asks of it.
         precision: The dtype of the weights.
         progress: Receives messages and progress.
-        known: An earlier measurement, to which methods and suites that are missing are added.
         clock: Returns the time in seconds.
 
     Raises:
@@ -152,16 +147,15 @@ def calibrate(
     with contextlib.closing(ModelBench(bench.plan, bench.model.name, precision, progress)) as real:
         load_seconds = clock() - started
         measuring = _Measuring(real, bench, clock)
-        speed = known or measuring.speed(load_seconds)
-        methods, answers = dict(speed.methods), dict(speed.answers)
+        speed, earlier = measuring.speed(load_seconds), stored_calibration(bench, precision)
+        methods = dict(earlier.methods) if earlier else {}
+        answers = dict(earlier.answers) if earlier else {}
         for number, session in enumerate(real.sessions):
-            key = method_key(session, session.batch_size)
-            if key not in methods:
-                progress.say(f"{bench.model.name}: timing an edit with {session.editor.name}")
-                methods[key] = measuring.method(session, number)
-        for key, calls in _generating(bench).items():
-            if key not in answers:
-                answers[key] = measuring.answers(calls)
+            progress.say(f"{bench.model.name}: timing an edit with {session.editor.name}")
+            if (timed := measuring.method(session, number)) is not None:
+                methods[method_key(session)] = timed
+        for key, calls in _generating(bench, counts).items():
+            answers[key] = measuring.answers(calls)
     speed = speed.model_copy(update={"methods": methods, "answers": answers})
     calibration = Calibration(about=_about(bench, precision), speed=speed)
     with contextlib.suppress(OSError, SequelaError):  # a cache that can't be written to: measured next time
@@ -169,10 +163,10 @@ def calibrate(
     return speed
 
 
-def _generating(bench: WeightlessBench) -> Mapping[str, Sequence[GeneratingCall]]:
+def _generating(bench: WeightlessBench, counts: Counts) -> Mapping[str, Sequence[GeneratingCall]]:
     """Returns the generating calls of each suite that has some, by the suite's key."""
     found = {}
-    for name, work in {**bench.suite_work, "reference answers": bench.answers_work}.items():
+    for name, work in {**counts.suites, REFERENCE_ANSWERS: counts.answers}.items():
         calls = [call for call in work.calls if isinstance(call, GeneratingCall)]
         if calls:
             found[suite_key(bench, name)] = calls
@@ -232,8 +226,8 @@ class _Measuring:
             task_seconds=task_seconds,
         )
 
-    def method(self, session: EditSession, number: int) -> MethodSpeed:
-        """Times the preparation of a method without statistics, and some batches."""
+    def method(self, session: EditSession, number: int) -> MethodSpeed | None:
+        """Times the preparation of a method without statistics, and some batches; None if it can't be."""
         spec = session.resources.statistics.spec
         made_up = SyntheticStatistics(self.model, spec)
         session = replace(session, resources=replace(session.resources, statistics=made_up))
@@ -257,7 +251,7 @@ class _Measuring:
                 sizes.append(_bytes_of(at))
         except SequelaError as error:
             self.real.progress.say(f"{session.editor.name} can't be timed: {error.message}")
-            return MethodSpeed()
+            return None
         later = seconds[1:] or seconds
         grown = sizes[2] - sizes[1] if len(batches) > 1 and len(sizes) > 2 else 0.0
         return MethodSpeed(

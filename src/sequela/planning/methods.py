@@ -90,12 +90,17 @@ def innermost(editor: AnyEditor) -> AnyEditor:
     return editor.editor if isinstance(editor, RegularizedEditor) else editor
 
 
-def method_key(session: EditSession, batch_size: int) -> str:
+def method_key(session: EditSession) -> str:
     """Returns the key under which the speed of a method is kept."""
     settings = {name: value for name, value in session.editor.settings.items() if name != "preset"}
     template = None if session.template is None else session.template.edits_hash
     return hash_json(
-        {"method": session.editor.name, "settings": settings, "batch": batch_size, "template": template}
+        {
+            "method": session.editor.name,
+            "settings": settings,
+            "batch": session.batch_size,
+            "template": template,
+        }
     )
 
 

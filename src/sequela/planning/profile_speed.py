@@ -52,7 +52,7 @@ def profile_speed(
         covariance = len(shape.statistics_layers) * 2 * model.key_size**2
         forward = flops.tokens(1, _LONG) + covariance
         contexts = getattr(session.editor.hyperparameters, "n_contexts", 0)
-        speeds[method_key(session, session.batch_size)] = MethodSpeed(
+        speeds[method_key(session)] = MethodSpeed(
             prepare_seconds=context_steps(contexts) * steps[0][1],
             first_seconds=len(shape.statistics_layers)
             * model.key_size**3

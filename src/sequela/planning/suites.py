@@ -5,6 +5,9 @@ from __future__ import annotations
 from sequela.core.hashing import hash_json
 from sequela.planning.bench import WeightlessBench
 
+REFERENCE_ANSWERS = "reference answers"
+"""The name of what the unedited model is asked for."""
+
 
 def suite_key(bench: WeightlessBench, name: str) -> str:
     """Returns the key of a suite of a study, of edit quality, or of the reference answers.

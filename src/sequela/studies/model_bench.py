@@ -14,6 +14,7 @@ from sequela.editors.session import EditSession
 from sequela.evaluation.monitors import HealthMonitor
 from sequela.inference import Engine, open_engine
 from sequela.models import LanguageModel, load_model
+from sequela.models.known_fingerprints import remember_fingerprint
 from sequela.studies.plan import Plan
 from sequela.studies.task_keys import Output, TaskKeys
 from sequela.studies.trajectory import Trajectory
@@ -41,6 +42,7 @@ class ModelBench:
             dtype=precision.name,
             progress=progress,
         )
+        remember_fingerprint(self.model)
         self.progress = progress
         self._open = ExitStack()
 
