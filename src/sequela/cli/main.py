@@ -18,6 +18,7 @@ from sequela.cli import (
     evaluate,
     export,
     listings,
+    plan,
     results,
     run,
     show,
@@ -106,6 +107,7 @@ _command = partial(app.command, cls=TextCheckingCommand)
 
 _command("demo", rich_help_panel="Experiments")(run.demo)
 _command("run", rich_help_panel="Experiments")(run.run)
+_command("plan", rich_help_panel="Experiments")(plan.plan)
 _command("results", rich_help_panel="Experiments")(results.results)
 _command("rescore", rich_help_panel="Experiments")(results.rescore)
 _command("bisect", rich_help_panel="Experiments")(bisect.bisect)

@@ -13,6 +13,7 @@ import typer
 
 from sequela.cli import options
 from sequela.cli.console import print_json, print_line, print_table, shown, standard_error
+from sequela.cli.plan import show_plan
 from sequela.cli.progress import shown_progress
 from sequela.cli.signals import STOPPED
 from sequela.core.hardware_names import check_dtype_name
@@ -49,6 +50,9 @@ def run(
         str | None,
         typer.Option(help="The address of the Ray cluster, such as 10.0.0.1:6379 or auto; none starts one."),
     ] = None,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Only estimate what it will take, as `sequela plan` does.")
+    ] = False,
     as_json: options.Json = False,
 ) -> None:
     """Run a study: models x methods x orders of edits, measured at checkpoints.
@@ -64,6 +68,9 @@ def run(
         chosen = read_study(study, output).model_copy(update=given)
         check_memory(chosen)
         check_device(chosen, study)
+        if plan:
+            show_plan(chosen, as_json)
+            return
         _run(chosen, output, as_json, {"count": workers, "executor": executor, "address": address})
 
 

@@ -32,8 +32,8 @@ from sequela.edits import Edit
 from sequela.inference import Engine, GenerationRequest, ScoreRequest
 from sequela.models import LanguageModel
 from sequela.planning.bench import WeightlessBench
-from sequela.planning.counts import Counts
 from sequela.planning.counting import GeneratingCall
+from sequela.planning.counts import Counts
 from sequela.planning.fixed_costs import seconds_of_a_task
 from sequela.planning.methods import method_key
 from sequela.planning.speed import Flops, Lengths, MethodSpeed, Speed
@@ -61,7 +61,10 @@ STEPS = 8
 PROMPT = 16
 """The number of tokens of a prompt that is continued."""
 
-ENOUGH = 20.0
+REPEATS, BRIEF = 4, 1.0
+"""How often a call is timed at most, and the seconds after which it isn't repeated."""
+
+ENOUGH = 8.0
 """The seconds after which no further batch of a method is timed."""
 
 BATCHES = 4
@@ -288,15 +291,15 @@ class _Measuring:
         return tuple(found)
 
     def timed(self, run: Callable[[], object]) -> float:
-        """Returns the time of a call, the shorter of two."""
-        seconds = []
-        for _ in range(2):
+        """Returns the mean time of a call: beside other work, the shortest would promise too much."""
+        seconds = list[float]()
+        while len(seconds) < REPEATS and sum(seconds) < BRIEF:
             started = self.clock()
             run()
             if self.model.device.type == "cuda":
                 torch.cuda.synchronize(self.model.device)
             seconds.append(self.clock() - started)
-        return min(seconds)
+        return statistics.fmean(seconds)
 
     def score(self, edited: EditedModel, count: int, length: int) -> None:
         rows = [self.row(number, length + 1) for number in range(count)]

@@ -88,9 +88,7 @@ def of_checkpoint(
     else:
         tensors = _tensor_bytes(session, shape, model, n_edits)
     unknown = () if tensors is not None else (session.editor.name,)
-    return DiskSpace(
-        checkpoints=(tensors or 0.0) + records, documents=DOCUMENT_BYTES, unknown=unknown
-    )
+    return DiskSpace(checkpoints=(tensors or 0.0) + records, documents=DOCUMENT_BYTES, unknown=unknown)
 
 
 def _tensor_bytes(

@@ -125,9 +125,7 @@ def estimate_study(study: Study, progress: Progress = SILENT, options: Options |
     device = choose_device("cpu" if profile is not None else study.device)
     precision = choose_precision(study.dtype, device)
     store = open_store()
-    models = [
-        estimate_model(plan, name, precision, store, progress, options) for name in study.models
-    ]
+    models = [estimate_model(plan, name, precision, store, progress, options) for name in study.models]
     return Estimate(
         name=study.name,
         grid=Grid.of(plan),

@@ -128,7 +128,9 @@ def _of_call(model: WeightlessModel, call: Call) -> float:
     at_once = working.tokens_at_once(model)
     inside = WIDTHS * model.key_size * model.dtype.itemsize
     if isinstance(call, ScoringCall):
-        return min(call.tokens, at_once) * (inside + model.key_value_bytes) + model.key_value_bytes * call.length
+        return (
+            min(call.tokens, at_once) * (inside + model.key_value_bytes) + model.key_value_bytes * call.length
+        )
     assert isinstance(call, GeneratingCall)
     rows = min(len(call.most), MOST_ROWS)
     tokens = min(rows * (call.length + max(call.most)), working.tokens_kept(model))

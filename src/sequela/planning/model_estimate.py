@@ -23,7 +23,7 @@ from sequela.planning.methods import MethodShape, method_key, shape_of, statisti
 from sequela.planning.profile_speed import profile_speed
 from sequela.planning.speed import Clockwork, Flops, Speed
 from sequela.planning.suites import suite_key
-from sequela.planning.task_times import UNEDITED, TaskEstimate, TaskTimes
+from sequela.planning.task_times import TaskEstimate, TaskTimes
 from sequela.planning.work import Work
 from sequela.scheduling import Task
 from sequela.statistics import Statistics
@@ -218,9 +218,7 @@ def _estimated(times: TaskTimes, store: Store, is_here: bool) -> Iterator[TaskEs
             yield times.of(task, stored(task, known and bench.keys_are_known(method)))
 
 
-def _with_statistics(
-    times: TaskTimes, tasks: Sequence[TaskEstimate]
-) -> tuple[tuple[TaskEstimate, ...], int]:
+def _with_statistics(times: TaskTimes, tasks: Sequence[TaskEstimate]) -> tuple[tuple[TaskEstimate, ...], int]:
     """Adds the missing key statistics to the preparation of the first method that needs them.
 
     Returns:
@@ -317,6 +315,3 @@ def _notes(times: TaskTimes, plan: Plan) -> Iterator[str]:
     unknown = [name for name in generating if suite_key(bench, name) not in times.speed.answers]
     if unknown:
         yield f"answers of {', '.join(unknown)} are taken to be as long as they may be"
-
-
-__all__ = ["MEASURED", "UNEDITED", "Calibrate", "ModelEstimate", "Options", "estimate_model"]

@@ -1,13 +1,14 @@
 """How fast a model runs on a machine, and the time of work that follows from it.
 
-A machine is measured (`calibration.py`) or described by a profile (`device_profiles.py`); both give a `Speed`,
-and everything else is computed alike.
+A machine is measured (`calibration.py`) or described by a profile (`device_profiles.py`); both give a
+`Speed`, and everything else is computed alike.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -181,7 +182,7 @@ def interpolated(points: Sequence[tuple[float, float]], at: float, beyond: bool 
     """
     if at <= points[0][0] or len(points) == 1:
         return points[0][1]
-    for (x, y), (next_x, next_y) in zip(points, points[1:], strict=False):
+    for (x, y), (next_x, next_y) in pairwise(points):
         if at <= next_x:
             return y + (at - x) / (next_x - x) * (next_y - y)
     if not beyond:

@@ -133,9 +133,7 @@ class TaskTimes:
         due = self.bench.plan.study.monitors_due(session.batch_size)
         n_readings = sum(task.start < n <= task.to.n_edits for n in due)
         seconds += n_readings * self._seconds(health, "health metrics") if n_readings else 0.0
-        disk = of_checkpoint(
-            session, self.shapes[method], self.bench.model, speed, task.to.n_edits, success
-        )
+        disk = of_checkpoint(session, self.shapes[method], self.bench.model, speed, task.to.n_edits, success)
         return TaskEstimate(
             "edit",
             self.name_of(method),

@@ -64,9 +64,7 @@ class Work:
                 )
             else:
                 n_kept = max(1, round(len(call.most) * share))
-                calls.append(
-                    replace(call, prompt_tokens=call.prompt_tokens * share, most=call.most[:n_kept])
-                )
+                calls.append(replace(call, prompt_tokens=call.prompt_tokens * share, most=call.most[:n_kept]))
         return replace(
             self,
             calls=tuple(calls),
