@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from sequela.core.precision import Precision
-from sequela.core.progress import Progress
+from sequela.core.progress import SILENT, Progress
 from sequela.core.workload import Clock
 from sequela.models import load_model
 from sequela.planning.bench import WeightlessBench
@@ -129,7 +129,7 @@ def estimate_model(
     if not bench.model.knows_weights and bench.model.files and bench.model.files.weights:
         if options.check_store and options.calibrate != "again":
             _load_once(bench, precision, progress)
-        bench = WeightlessBench(plan, name, precision, progress, on_device)  # the fingerprint may be known
+        bench = WeightlessBench(plan, name, precision, SILENT, on_device)  # now its fingerprint may be known
     times = TaskTimes(bench, counts, speed, shapes)
     tasks = tuple(_estimated(times, store, options.profile is None))
     prepared, tokens = _with_statistics(times, tasks)
@@ -146,7 +146,7 @@ def estimate_model(
         suites=counts.suites,
         statistics_tokens=tokens,
         gradient_steps=_gradient_steps(plan, shapes, bench),
-        notes=tuple((*notes, *_notes(times, plan))),
+        notes=(*notes, *_notes(times, plan)),
     )
 
 

@@ -117,9 +117,9 @@ class TaskTimes:
         )
 
     def _prepared(self, method: int) -> TaskEstimate:
-        speed, shape, session = self.method_speed(method), self.shapes[method], self.session(method)
+        speed = self.method_speed(method)
         seconds = speed.prepare_seconds + speed.first_seconds if speed is not None else 0.0
-        return TaskEstimate("prepare", self.name_of(method), "contexts", seconds)
+        return TaskEstimate("prepare", self.name_of(method), "contexts", seconds, stored=False)
 
     def _edits(self, task: EditTask, stored: bool | None) -> TaskEstimate:
         method, count = task.to.method, task.to.n_edits - task.start
