@@ -1,11 +1,11 @@
 """How far the estimates of `sequela plan` are from what then happens: time and peak memory.
 
-    python benchmarks/plan_accuracy.py --world FOLDER            # two studies of the tests' trained world model
-    python benchmarks/plan_accuracy.py --study STUDY.yaml        # any study
-    python benchmarks/plan_accuracy.py --clock cpu               # processor time, for a machine that is shared
+    python benchmarks/plan_accuracy.py --world FOLDER   # with two studies of the tests' trained world model
+    python benchmarks/plan_accuracy.py --study STUDY.yaml
+    python benchmarks/plan_accuracy.py --clock cpu      # processor time, for a machine that is shared
 
-For each study it measures the machine, estimates, and runs the study with an empty store, in a process of its
-own each, back to back. Without `--study`, the third is one of smollm2-135m-instruct with data from
+For each study it measures the machine, estimates, and runs the study with an empty store, each in a process of
+its own, back to back. Without `--study`, the third is one of smollm2-135m-instruct with data from
 `SEQUELA_DATA`. Prints a line for each study, and all of them as JSON.
 """
 
@@ -70,24 +70,40 @@ def written(folder: Path, world: Path | None) -> list[Path]:
 
 def of_world(folder: Path, world: Path) -> list[dict[str, Any]]:
     """Returns two studies of the tests' world model, with different methods and suites."""
-    sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-    from support.studies import small_study, write_edits
-    from support.world import build_world, trained_world_model
-
     world.mkdir(parents=True, exist_ok=True)
-    known = build_world()
-    model = trained_world_model(known, world)
-    edits = write_edits(folder / "facts.jsonl", known, 12)
-    first = small_study(model, edits, name="world-1", checkpoints=[0, 4, 12], order_seeds=[0, 1])
-    second = small_study(
-        model,
-        edits,
-        name="world-2",
-        editors=["memit", {"name": "grace", "settings": {"num_steps": 30}}],
-        checkpoints=[0, 6, 12],
-        suites=[{"name": "builtin", "categories": ["language", "commonsense"]}, "perplexity"],
+    tests = Path(__file__).parents[1] / "tests"
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(tests), os.environ.get("PYTHONPATH", "")]),
+    }
+    made = subprocess.run(  # a program of its own: the tests' `support` has the name of the benchmarks'
+        [sys.executable, "-c", _WORLD, str(world.resolve()), str(folder / "facts.jsonl")],
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
     )
+    base = json.loads(made.stdout.splitlines()[-1])
+    first = {**base, "name": "world-1", "checkpoints": [0, 4, 12], "order_seeds": [0, 1]}
+    second = {
+        **base,
+        "name": "world-2",
+        "editors": ["memit", {"name": "grace", "settings": {"num_steps": 30}}],
+        "checkpoints": [0, 6, 12],
+        "suites": [{"name": "builtin", "categories": ["language", "commonsense"]}, "perplexity"],
+    }
     return [first, second]
+
+
+_WORLD = """
+import json, sys
+from pathlib import Path
+from support.studies import small_study, write_edits
+from support.world import build_world, trained_world_model
+world = build_world()
+edits = write_edits(Path(sys.argv[2]), world, 12)
+print(json.dumps(small_study(trained_world_model(world, Path(sys.argv[1])), edits), default=str))
+"""
 
 
 def compared(study: Path, clock: str, folder: Path) -> dict[str, Any]:
@@ -107,8 +123,8 @@ def compared(study: Path, clock: str, folder: Path) -> dict[str, Any]:
     seconds = found["estimate"]["seconds"] / found["run"]["seconds"]
     memory = found["estimate"]["memory"] / found["run"]["memory"]
     print(
-        f"{study.stem}: {found['estimate']['seconds']:.1f} s estimated, {found['run']['seconds']:.1f} s taken "
-        f"({seconds - 1:+.0%}); {found['estimate']['memory'] / 2**20:.0f} MiB estimated, "
+        f"{study.stem}: {found['estimate']['seconds']:.1f} s estimated, {found['run']['seconds']:.1f} s "
+        f"taken ({seconds - 1:+.0%}); {found['estimate']['memory'] / 2**20:.0f} MiB estimated, "
         f"{found['run']['memory'] / 2**20:.0f} MiB taken ({memory - 1:+.0%})",
         file=sys.stderr,
     )
@@ -137,7 +153,7 @@ def estimated(study: Any, clock: Any) -> dict[str, Any]:
     return {
         "seconds": estimate.seconds,
         "memory": estimate.memory,
-        "parts": {name: size for name, size in vars(estimate.models[0].memory).items()},
+        "parts": dict(vars(estimate.models[0].memory)),
         "took": clock() - started,
         "kinds": kinds,
     }

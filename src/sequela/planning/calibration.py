@@ -29,6 +29,7 @@ from sequela.core.workload import Clock
 from sequela.edited import Delta, EditedModel
 from sequela.editors.session import EditSession, Snapshot
 from sequela.edits import Edit
+from sequela.evaluation.edit_quality.measure import SUCCESS_AT_EDIT, measure_edits
 from sequela.inference import Engine, GenerationRequest, ScoreRequest
 from sequela.models import LanguageModel
 from sequela.planning.bench import WeightlessBench
@@ -208,25 +209,30 @@ class _Measuring:
         for length, count in ((SHORT, N_SHORT), (longest, N_LONG)):
             tokens = count * length
             seconds = self.timed(lambda n=count, m=length: self.score(edited, n, m))  # type: ignore[misc]
-            operations = flops.tokens(tokens, length) + 2 * count * flops.head
+            operations = flops.tokens(tokens, length)
             rates.append((float(length), max(seconds - call, seconds / 10) / operations))
+        tokens = N_SHORT * SHORT
+        all_asked = self.timed(lambda: self.score(edited, N_SHORT, SHORT, asked=SHORT)) - call
+        beside = all_asked - flops.tokens(tokens, SHORT) * rates[0][1]
         steps, first = [], 0.0
         for rows in ROWS:
             once = self.timed(lambda n=rows: self.generate(edited, n, 1))  # type: ignore[misc]
             more = self.timed(lambda n=rows: self.generate(edited, n, 1 + STEPS))  # type: ignore[misc]
             steps.append((float(rows), max((more - once) / STEPS, 1e-6)))
             first = first or once
-        read = (flops.tokens(PROMPT, PROMPT) + flops.head) * rates[0][1]
+        read = flops.tokens(PROMPT, PROMPT) * rates[0][1]
         ensure_writable(cache_folder())
         with temporary_folder(cache_folder()) as folder:
-            task_seconds = seconds_of_a_task(folder, self.clock)
+            task_seconds, item_seconds = seconds_of_a_task(folder, self.clock)
         return Speed(
             load_seconds=load_seconds,
             call_seconds=call,
             flop_seconds=tuple(sorted(rates)),
+            position_seconds=max(0.0, beside) / tokens,
             generating_call_seconds=max(0.0, first - read),
             step_seconds=tuple(steps),
             task_seconds=task_seconds,
+            item_seconds=item_seconds,
         )
 
     def method(self, session: EditSession, number: int) -> MethodSpeed | None:
@@ -241,10 +247,10 @@ class _Measuring:
             started = self.clock()
             at: Snapshot = session.start()
             prepared = self.clock() - started
-            seconds: list[float] = []
+            seconds, measured = list[float](), list[float]()
             sizes = [_bytes_of(at)]
             for step in range(1 + BATCHES):
-                if sum(seconds) > ENOUGH:
+                if sum(seconds) + sum(measured) > ENOUGH:
                     break
                 if step == len(batches):
                     at = session.start()
@@ -252,6 +258,9 @@ class _Measuring:
                 at = session.apply_batch(batches[step % len(batches)], at)
                 seconds.append(self.clock() - started)
                 sizes.append(_bytes_of(at))
+                started = self.clock()
+                self.success(session, at, batches[step % len(batches)])
+                measured.append(self.clock() - started)
         except SequelaError as error:
             self.real.progress.say(f"{session.editor.name} can't be timed: {error.message}")
             return None
@@ -261,10 +270,17 @@ class _Measuring:
             prepare_seconds=prepared,
             first_seconds=max(0.0, seconds[0] - max(later)) if seconds[1:] else 0.0,
             batch_seconds=statistics.fmean(later),
+            success_seconds=statistics.fmean(measured[1:] or measured),
             statistics_seconds=self.of_statistics(sorted(made_up.layers)),
             first_bytes=sizes[1],
             batch_bytes=max(0.0, grown),
         )
+
+    def success(self, session: EditSession, at: Snapshot, batch: Sequence[Edit]) -> None:
+        """Measures a batch right after it, as a run does."""
+        settings = self.real.plan.study.edit_quality
+        edited = session.edited(at, self.real.routers)
+        measure_edits(edited, self.engine, batch, SUCCESS_AT_EDIT, settings)
 
     def of_statistics(self, layers: list[int]) -> float:
         """Returns the seconds in which a token of the text for statistics is run."""
@@ -301,9 +317,10 @@ class _Measuring:
             seconds.append(self.clock() - started)
         return statistics.fmean(seconds)
 
-    def score(self, edited: EditedModel, count: int, length: int) -> None:
+    def score(self, edited: EditedModel, count: int, length: int, asked: int = 1) -> None:
+        """Scores requests of some tokens, the last of which are asked for."""
         rows = [self.row(number, length + 1) for number in range(count)]
-        self.engine.score(edited, [ScoreRequest(tuple(row[:-2]), tuple(row[-2:])) for row in rows])
+        self.engine.score(edited, [ScoreRequest(tuple(row[:-asked]), tuple(row[-asked:])) for row in rows])
 
     def generate(self, edited: EditedModel, count: int, tokens: int) -> None:
         rows = [self.row(number, PROMPT) for number in range(count)]

@@ -32,6 +32,9 @@ SAVED_INNER = 4
 DEPTH_CACHE = 2**30
 """The maximum number of bytes of hidden states that are kept in memory; more are in files."""
 
+RUNNING = 200 * 2**20
+"""What libraries take in addition when they first run: kernels, the optimizer, the database, and the heap."""
+
 _STATUS = Path("/proc/self/status")
 
 
@@ -103,7 +106,7 @@ def peak_memory(
     blocks = {shape.lowest_block for shape in methods if shape.lowest_block > 0}
     kept = scored_tokens * model.hidden_size * model.dtype.itemsize * len(blocks)
     return PeakMemory(
-        program=program,
+        program=program + RUNNING,
         weights=weights,
         copies=(linears_bytes(model) if packs else 0) + heads * head,
         requests=logits + round(max((_of_call(model, call) for call in calls), default=0)),

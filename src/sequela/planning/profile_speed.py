@@ -20,6 +20,9 @@ from sequela.planning.speed import MOST_ROWS, Flops, MethodSpeed, Speed
 TASK_SECONDS = 0.15
 """The fixed time of a task: storing its output and writing its results."""
 
+ITEM_SECONDS = 0.0003
+"""The same for an item record."""
+
 _SHORT, _LONG = 32, 512
 
 
@@ -65,8 +68,10 @@ def profile_speed(
         load_seconds=3 + weights / DISK_BYTES_PER_SECOND,
         call_seconds=launch + packed,
         flop_seconds=((_SHORT, 1 / (peak * SHORT_EFFICIENCY)), (_LONG, 1 / (peak * EFFICIENCY))),
+        position_seconds=flops.head / (peak * EFFICIENCY),
         generating_call_seconds=launch + packed,
         step_seconds=steps,
         task_seconds=TASK_SECONDS,
+        item_seconds=ITEM_SECONDS,
         methods=speeds,
     )

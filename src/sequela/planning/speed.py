@@ -34,6 +34,7 @@ class MethodSpeed(_Stored):
         prepare_seconds: The time to prepare it, without statistics.
         first_seconds: The additional time of the first batch, such as that of factoring statistics.
         batch_seconds: The time of one batch.
+        success_seconds: The time to measure a batch right after it; None if that wasn't measured.
         statistics_seconds: The time to run one token of the text for statistics; 0 if it needs none.
         first_bytes: The size of a checkpoint after one batch.
         batch_bytes: By how much a checkpoint grows with each further batch.
@@ -42,6 +43,7 @@ class MethodSpeed(_Stored):
     prepare_seconds: float = 0.0
     first_seconds: float = 0.0
     batch_seconds: float = 0.0
+    success_seconds: float | None = None
     statistics_seconds: float = 0.0
     first_bytes: float | None = None
     batch_bytes: float = 0.0
@@ -55,9 +57,11 @@ class Speed(_Stored):
         call_seconds: The fixed time of a call that scores.
         flop_seconds: The time of a floating-point operation in a forward pass, by the length of the requests
             in tokens.
+        position_seconds: The time to compute the probability of a token.
         generating_call_seconds: The fixed time of a call that generates.
         step_seconds: The time to generate one token in each row, by the number of rows.
         task_seconds: The fixed time of a task: storing its output and writing its results.
+        item_seconds: The same for each item record.
         methods: The speed of methods, by `method_key`.
         answers: The lengths of answers, by `suite_key`.
     """
@@ -65,9 +69,11 @@ class Speed(_Stored):
     load_seconds: float = Field(ge=0)
     call_seconds: float = Field(ge=0)
     flop_seconds: tuple[tuple[float, float], ...]
+    position_seconds: float = Field(ge=0)
     generating_call_seconds: float = Field(ge=0)
     step_seconds: tuple[tuple[float, float], ...]
     task_seconds: float = Field(ge=0)
+    item_seconds: float = Field(ge=0)
     methods: Mapping[str, MethodSpeed] = Field(default_factory=dict)
     answers: Mapping[str, Lengths] = Field(default_factory=dict)
 
@@ -139,8 +145,8 @@ class Clockwork:
     def scoring(self, call: ScoringCall, first_block: int = 0) -> float:
         """Returns the seconds of a call that scores."""
         operations = self.flops.tokens(call.tokens, call.length, first_block)
-        operations += call.positions * self.flops.head
-        return self.speed.call_seconds + operations * self.forward(call.length)
+        seconds = self.speed.call_seconds + operations * self.forward(call.length)
+        return seconds + call.positions * self.speed.position_seconds
 
     def generating(self, call: GeneratingCall, shares: Sequence[float]) -> float:
         """Returns the seconds of a call that generates.
@@ -150,8 +156,9 @@ class Clockwork:
             shares: The lengths of typical answers as shares of the maximum.
         """
         rows = len(call.most)
-        read = self.flops.tokens(call.prompt_tokens, call.length) + rows * self.flops.head
+        read = self.flops.tokens(call.prompt_tokens, call.length)
         seconds = self.speed.generating_call_seconds + read * self.forward(call.length)
+        seconds += rows * self.speed.position_seconds
         longest, at_once = max(call.most), min(rows, MOST_ROWS)
         shares = shares or (1.0,)
         if rows <= MOST_ROWS:

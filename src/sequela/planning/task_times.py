@@ -94,8 +94,12 @@ class TaskTimes:
     def _seconds(self, work: Work, suite: str, first_block: int = 0) -> float:
         return self._clockwork.of(work, suite_key(self.bench, suite), first_block)
 
+    def _storing(self, work: Work) -> float:
+        """Returns the seconds to store an output with the items of some work, and to write its results."""
+        return self.speed.task_seconds + work.n_items * self.speed.item_seconds
+
     def _unedited(self, suite: str, work: Work, stored: bool | None) -> TaskEstimate:
-        seconds = self._seconds(work, suite) + self.speed.task_seconds
+        seconds = self._seconds(work, suite) + self._storing(work)
         return TaskEstimate(
             "measure", UNEDITED, suite, seconds, work=work, disk=of_measurement(work), stored=stored
         )
@@ -105,7 +109,7 @@ class TaskTimes:
             work, first_block = self.counts.quality(task.at.n_edits), 0
         else:
             work, first_block = self.counts.suites[task.suite], self.shapes[task.at.method].lowest_block
-        seconds = self._seconds(work, task.suite, first_block) + self.speed.task_seconds
+        seconds = self._seconds(work, task.suite, first_block) + self._storing(work)
         return TaskEstimate(
             "measure",
             self.name_of(task.at.method),
@@ -127,7 +131,10 @@ class TaskTimes:
         n_batches = -(-count // session.batch_size)
         success = self.counts.success(session.batch_size)
         work, health = success.times(n_batches), self.counts.health
-        seconds = self._seconds(work, EDIT_QUALITY)
+        if speed is None or speed.success_seconds is None:
+            seconds = self._seconds(work, EDIT_QUALITY)
+        else:
+            seconds = n_batches * speed.success_seconds
         if speed is not None:
             seconds += n_batches * speed.batch_seconds
         due = self.bench.plan.study.monitors_due(session.batch_size)
@@ -138,7 +145,7 @@ class TaskTimes:
             "edit",
             self.name_of(method),
             "edits",
-            seconds + self.speed.task_seconds,
+            seconds + self._storing(success.times(task.to.n_edits / session.batch_size)),
             n_edits=count,
             work=work,
             disk=disk,
