@@ -13,9 +13,9 @@ from sequela.edited import EditedModel
 from sequela.evaluation.edit_quality.measure import RETENTION_AT_N, measure_edits
 from sequela.inference import TorchEngine
 from sequela.models import load_model
-from sequela.planning.bench import WeightlessBench
 from sequela.planning.counting import GeneratingCall, ScoringCall
 from sequela.planning.counts import Counts
+from sequela.planning.planned_model import PlannedModel
 from sequela.planning.work import Work
 from sequela.results import EDIT_QUALITY
 from sequela.studies import Study
@@ -23,7 +23,7 @@ from sequela.studies.plan import make_plan
 
 
 def counts_of(study: Study) -> Counts:
-    return Counts(WeightlessBench(make_plan(study), study.models[0], Precision("float32"), SILENT))
+    return Counts(PlannedModel(make_plan(study), study.models[0], Precision("float32"), SILENT))
 
 
 def test_they_are_the_numbers_of_tokens_that_an_engine_runs(make_study: Callable[..., Study]) -> None:

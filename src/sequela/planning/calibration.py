@@ -32,11 +32,11 @@ from sequela.edits import Edit
 from sequela.evaluation.edit_quality.measure import SUCCESS_AT_EDIT, measure_edits
 from sequela.inference import Engine, GenerationRequest, ScoreRequest
 from sequela.models import LanguageModel
-from sequela.planning.bench import WeightlessBench
 from sequela.planning.counting import GeneratingCall
 from sequela.planning.counts import Counts
 from sequela.planning.fixed_costs import seconds_of_a_task
 from sequela.planning.methods import method_key
+from sequela.planning.planned_model import PlannedModel
 from sequela.planning.speed import Flops, Lengths, MethodSpeed, Speed
 from sequela.planning.suites import REFERENCE_ANSWERS, suite_key
 from sequela.planning.synthetic_statistics import SyntheticStatistics
@@ -91,14 +91,14 @@ class Calibration(BaseModel):
     speed: Speed
 
 
-def calibration_file(bench: WeightlessBench, precision: Precision) -> Path:
+def calibration_file(planned: PlannedModel, precision: Precision) -> Path:
     """Returns the file for the calibration of a model on this machine; it may not exist."""
-    return cache_folder() / "calibrations" / f"{hash_json(dict(_about(bench, precision)))}.json"
+    return cache_folder() / "calibrations" / f"{hash_json(dict(_about(planned, precision)))}.json"
 
 
-def stored_calibration(bench: WeightlessBench, precision: Precision) -> Speed | None:
+def stored_calibration(planned: PlannedModel, precision: Precision) -> Speed | None:
     """Returns what was measured before; None if nothing was, or not by this version."""
-    path = calibration_file(bench, precision)
+    path = calibration_file(planned, precision)
     if not path.is_file():
         return None
     try:
@@ -108,19 +108,19 @@ def stored_calibration(bench: WeightlessBench, precision: Precision) -> Speed | 
     return found.speed if found.format == FORMAT else None
 
 
-def _about(bench: WeightlessBench, precision: Precision) -> Mapping[str, str]:
+def _about(planned: PlannedModel, precision: Precision) -> Mapping[str, str]:
     """Returns what decides a measurement."""
-    device = bench.model.device
+    device = planned.model.device
     environment = collect_environment(str(device), precision.name)
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else environment.cpu
-    files = bench.model.files
+    files = planned.model.files
     return {
-        "model": bench.model.name,
+        "model": planned.model.name,
         "files": files.identity if files is not None else "",
         "dtype": precision.name,
         "device": f"{device.type}, {name}",
         "threads": str(torch.get_num_threads()),
-        "engine": bench.plan.study.engine,
+        "engine": planned.plan.study.engine,
         "sequela": __version__,
         "torch": torch.__version__,
         "transformers": transformers.__version__,
@@ -128,7 +128,7 @@ def _about(bench: WeightlessBench, precision: Precision) -> Mapping[str, str]:
 
 
 def calibrate(
-    bench: WeightlessBench,
+    planned: PlannedModel,
     counts: Counts,
     precision: Precision,
     progress: Progress,
@@ -137,7 +137,7 @@ def calibrate(
     """Measures a model on this machine and keeps the result, with what is known of other methods and suites.
 
     Args:
-        bench: The model without its weights.
+        planned: The model without its weights.
         counts: What the study asks of it.
         precision: The dtype of the weights.
         progress: Receives messages and progress.
@@ -146,34 +146,34 @@ def calibrate(
     Raises:
         SequelaError: The model can't be loaded.
     """
-    progress.say(f"{bench.model.name}: measuring this machine")
+    progress.say(f"{planned.model.name}: measuring this machine")
     started = clock()
-    with contextlib.closing(ModelBench(bench.plan, bench.model.name, precision, progress)) as real:
+    with contextlib.closing(ModelBench(planned.plan, planned.model.name, precision, progress)) as real:
         load_seconds = clock() - started
-        measuring = _Measuring(real, bench, clock)
-        speed, earlier = measuring.speed(load_seconds), stored_calibration(bench, precision)
+        measuring = _Measuring(real, planned, clock)
+        speed, earlier = measuring.speed(load_seconds), stored_calibration(planned, precision)
         methods = dict(earlier.methods) if earlier else {}
         answers = dict(earlier.answers) if earlier else {}
         for number, session in enumerate(real.sessions):
-            progress.say(f"{bench.model.name}: timing an edit with {session.editor.name}")
+            progress.say(f"{planned.model.name}: timing an edit with {session.editor.name}")
             if (timed := measuring.method(session, number)) is not None:
                 methods[method_key(session)] = timed
-        for key, calls in _generating(bench, counts).items():
+        for key, calls in _generating(planned, counts).items():
             answers[key] = measuring.answers(calls)
     speed = speed.model_copy(update={"methods": methods, "answers": answers})
-    calibration = Calibration(about=_about(bench, precision), speed=speed)
+    calibration = Calibration(about=_about(planned, precision), speed=speed)
     with contextlib.suppress(OSError, SequelaError):  # a cache that can't be written to: measured next time
-        write_description(calibration_file(bench, precision), calibration)
+        write_description(calibration_file(planned, precision), calibration)
     return speed
 
 
-def _generating(bench: WeightlessBench, counts: Counts) -> Mapping[str, Sequence[GeneratingCall]]:
+def _generating(planned: PlannedModel, counts: Counts) -> Mapping[str, Sequence[GeneratingCall]]:
     """Returns the generating calls of each suite that has some, by the suite's key."""
     found = {}
     for name, work in {**counts.suites, REFERENCE_ANSWERS: counts.answers}.items():
         calls = [call for call in work.calls if isinstance(call, GeneratingCall)]
         if calls:
-            found[suite_key(bench, name)] = calls
+            found[suite_key(planned, name)] = calls
     return found
 
 
@@ -183,12 +183,12 @@ class _Measuring:
 
     Args:
         real: The model with its weights.
-        bench: The model without them.
+        planned: The model without them.
         clock: Returns the time.
     """
 
     real: ModelBench
-    bench: WeightlessBench
+    planned: PlannedModel
     clock: Clock
 
     @property
@@ -201,7 +201,7 @@ class _Measuring:
 
     def speed(self, load_seconds: float) -> Speed:
         """Returns everything that doesn't depend on methods and suites."""
-        flops, edited = Flops.of(self.bench.model), EditedModel(self.model)
+        flops, edited = Flops.of(self.planned.model), EditedModel(self.model)
         longest = min(LONG, self.model.context_length // 2)
         self.score(edited, 1, SHORT)  # the first call of a process takes longer
         call = self.timed(lambda: self.score(edited, 1, 4))

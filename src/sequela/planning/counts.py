@@ -14,8 +14,8 @@ from sequela.evaluation.edit_quality.measure import (
 from sequela.evaluation.edit_quality.text_quality import measure_texts, reference_texts
 from sequela.evaluation.suites.perplexity import WINDOW, HealthSuite
 from sequela.inference import perplexity
-from sequela.planning.bench import WeightlessBench
 from sequela.planning.counting import CountingEngine
+from sequela.planning.planned_model import PlannedModel
 from sequela.planning.work import Work, counted_work
 from sequela.results import EDIT_QUALITY, ItemRecord, TaskResult
 
@@ -26,21 +26,21 @@ class Counts:
     Edited models get the same requests as the unedited one, except with methods that rewrite prompts.
 
     Args:
-        bench: The model without its weights.
+        planned: The model without its weights.
     """
 
-    def __init__(self, bench: WeightlessBench) -> None:
-        self.plan = bench.plan
-        self._bench = bench
-        self._unedited = bench.unedited
-        self._tokens_of = bench.tokens_of
+    def __init__(self, planned: PlannedModel) -> None:
+        self.plan = planned.plan
+        self._planned = planned
+        self._unedited = planned.unedited
+        self._tokens_of = planned.tokens_of
 
     @cached_property
     def suites(self) -> Mapping[str, Work]:
         """The work of each suite, and of edit quality for all edits of the study."""
         found = {}
         for suite in self.plan.suites:
-            self._bench.progress.say(f"{self._bench.model.name}: counting the tokens of {suite.name}")
+            self._planned.progress.say(f"{self._planned.model.name}: counting the tokens of {suite.name}")
             found[suite.name] = counted_work(
                 lambda engine, suite=suite: (suite.evaluate(self._unedited, engine), ()),  # type: ignore[misc]
                 self._tokens_of,
@@ -63,7 +63,7 @@ class Counts:
     @cached_property
     def health(self) -> Work:
         """The work of one measurement of the health metrics."""
-        window = min(WINDOW, self._bench.model.context_length)
+        window = min(WINDOW, self._planned.model.context_length)
 
         def measure(engine: CountingEngine) -> tuple[tuple[()], tuple[()]]:
             perplexity(engine, self._unedited, HealthSuite().text, window)

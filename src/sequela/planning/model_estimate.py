@@ -11,7 +11,6 @@ from sequela.core.precision import Precision
 from sequela.core.progress import SILENT, Progress
 from sequela.core.workload import Clock
 from sequela.models import load_model
-from sequela.planning.bench import WeightlessBench
 from sequela.planning.calibration import calibrate, stored_calibration
 from sequela.planning.counting import ScoringCall
 from sequela.planning.counts import Counts
@@ -20,6 +19,7 @@ from sequela.planning.disk import DiskSpace, of_statistics
 from sequela.planning.local_profile import profile_of_this_machine
 from sequela.planning.memory import PeakMemory, memory_in_use, peak_memory
 from sequela.planning.methods import MethodShape, method_key, shape_of, statistics_tokens
+from sequela.planning.planned_model import PlannedModel
 from sequela.planning.profile_speed import profile_speed
 from sequela.planning.speed import Clockwork, Flops, Speed
 from sequela.planning.suites import suite_key
@@ -120,38 +120,38 @@ def estimate_model(
         SequelaError: The model's configuration isn't here, or a method of the study can't be used with it.
     """
     on_device = options.profile.device if options.profile is not None else None
-    bench = WeightlessBench(plan, name, precision, progress, on_device)
-    counts = Counts(bench)
-    shapes = tuple(shape_of(session, bench.model, plan.edits) for session in bench.sessions)
+    planned = PlannedModel(plan, name, precision, progress, on_device)
+    counts = Counts(planned)
+    shapes = tuple(shape_of(session, planned.model, plan.edits) for session in planned.sessions)
     calls = _calls(plan, counts)
     program = memory_in_use()
-    speed, basis, notes = _speed(bench, counts, shapes, precision, progress, options)
-    if not bench.model.knows_weights and bench.model.files and bench.model.files.weights:
+    speed, basis, notes = _speed(planned, counts, shapes, precision, progress, options)
+    if not planned.model.knows_weights and planned.model.files and planned.model.files.weights:
         if options.check_store and options.calibrate != "again":
-            _load_once(bench, precision, progress)
-        bench = WeightlessBench(plan, name, precision, SILENT, on_device)  # now its fingerprint may be known
-    times = TaskTimes(bench, counts, speed, shapes)
+            _load_once(planned, precision, progress)
+        planned = PlannedModel(plan, name, precision, SILENT, on_device)  # now its fingerprint may be known
+    times = TaskTimes(planned, counts, speed, shapes)
     tasks = tuple(_estimated(times, store, options.profile is None))
     prepared, tokens = _with_statistics(times, tasks)
     scored = _distinct_tokens(plan, counts)
     return ModelEstimate(
         name=name,
-        n_parameters=bench.model.n_parameters,
+        n_parameters=planned.model.n_parameters,
         dtype=precision.name,
         basis=basis,
-        has_tokenizer=bench.model.has_tokenizer,
-        memory=peak_memory(bench.model, calls, scored, shapes, program, plan.study.memory),
+        has_tokenizer=planned.model.has_tokenizer,
+        memory=peak_memory(planned.model, calls, scored, shapes, program, plan.study.memory),
         load_seconds=speed.load_seconds,
         tasks=prepared,
         suites=counts.suites,
         statistics_tokens=tokens,
-        gradient_steps=_gradient_steps(plan, shapes, bench),
+        gradient_steps=_gradient_steps(plan, shapes, planned),
         notes=(*notes, *_notes(times, plan)),
     )
 
 
 def _speed(
-    bench: WeightlessBench,
+    planned: PlannedModel,
     counts: Counts,
     shapes: Sequence[MethodShape],
     precision: Precision,
@@ -159,40 +159,40 @@ def _speed(
     options: Options,
 ) -> tuple[Speed, str, list[str]]:
     """Returns the speed of a model, where it is from, and remarks."""
-    methods = list(zip(bench.sessions, shapes, strict=True))
+    methods = list(zip(planned.sessions, shapes, strict=True))
     profile, notes = options.profile, list[str]()
     measured = None
     if profile is None and options.calibrate != "never":
-        files = bench.model.files
+        files = planned.model.files
         here = files is not None and bool(files.weights)
         if options.calibrate == "again" and here:
-            measured = calibrate(bench, counts, precision, progress, options.clock)
+            measured = calibrate(planned, counts, precision, progress, options.clock)
         else:
-            measured = stored_calibration(bench, precision)
+            measured = stored_calibration(planned, precision)
             if options.calibrate == "again":
                 notes.append("its weights are not on this machine, so it can't be measured")
-    profile = profile or profile_of_this_machine(bench.model.device)
-    guessed = profile_speed(profile, bench.model, precision.name, methods)
+    profile = profile or profile_of_this_machine(planned.model.device)
+    guessed = profile_speed(profile, planned.model, precision.name, methods)
     untried = f"estimated from the profile {profile.name}, untried"
     if measured is None:
         return guessed, untried, notes
-    keys = [method_key(session) for session in bench.sessions]
+    keys = [method_key(session) for session in planned.sessions]
     if missing := [key for key in keys if key not in measured.methods]:
-        names = [s.editor.name for s in bench.sessions if method_key(s) in missing]
+        names = [s.editor.name for s in planned.sessions if method_key(s) in missing]
         notes.append(f"{', '.join(names)}: {untried}")
         known = {**{key: guessed.methods[key] for key in missing}, **measured.methods}
         measured = measured.model_copy(update={"methods": known})
     return measured, MEASURED, notes
 
 
-def _load_once(bench: WeightlessBench, precision: Precision, progress: Progress) -> None:
+def _load_once(planned: PlannedModel, precision: Precision, progress: Progress) -> None:
     """Loads a model, which records its fingerprint."""
     from sequela.models.known_fingerprints import remember_fingerprint
 
-    study = bench.plan.study
+    study = planned.plan.study
     remember_fingerprint(
         load_model(
-            bench.model.name,
+            planned.model.name,
             device=study.device,
             device_map=study.device_map,
             dtype=precision.name,
@@ -203,19 +203,19 @@ def _load_once(bench: WeightlessBench, precision: Precision, progress: Progress)
 
 def _estimated(times: TaskTimes, store: Store, is_here: bool) -> Iterator[TaskEstimate]:
     """Yields the estimate of each task."""
-    bench = times.bench
-    known = bench.model.knows_weights and is_here
+    planned = times.planned
+    known = planned.model.knows_weights and is_here
 
     def stored(task: Task, key_is_known: bool) -> bool | None:
         if task.kind == TaskKind.PREPARE.value:
             return False
         return store.has(Address.parse(task.key)) if key_is_known else None
 
-    for task in bench.tasks_of_model:
+    for task in planned.tasks_of_model:
         yield times.of(task, stored(task, known))
-    for method in range(len(bench.sessions)):
-        for task in bench.tasks_of_method(method):
-            yield times.of(task, stored(task, known and bench.keys_are_known(method)))
+    for method in range(len(planned.sessions)):
+        for task in planned.tasks_of_method(method):
+            yield times.of(task, stored(task, known and planned.keys_are_known(method)))
 
 
 def _with_statistics(times: TaskTimes, tasks: Sequence[TaskEstimate]) -> tuple[tuple[TaskEstimate, ...], int]:
@@ -224,7 +224,7 @@ def _with_statistics(times: TaskTimes, tasks: Sequence[TaskEstimate]) -> tuple[t
     Returns:
         The tasks, and the number of tokens that are run.
     """
-    model, found, run = times.bench.model, list(tasks), 0
+    model, found, run = times.planned.model, list(tasks), 0
     done: set[int] = set()
     for method, shape in enumerate(times.shapes):
         session, speed = times.session(method), times.method_speed(method)
@@ -259,8 +259,8 @@ def _sampling_seconds(times: TaskTimes, n_tokens: int, window: int) -> float:
     from sequela.statistics.corpus import SAMPLING_ROWS, corpus_key
     from sequela.statistics.shipped import shipped_sequences
 
-    model = times.bench.model
-    spec = times.bench.sessions[0].resources.statistics.spec
+    model = times.planned.model
+    spec = times.planned.sessions[0].resources.statistics.spec
     if shipped_sequences(model.fingerprint, corpus_key(spec, model)) is not None:
         return 0.0
     rows = -(-n_tokens // window)
@@ -287,13 +287,13 @@ def _distinct_tokens(plan: Plan, counts: Counts) -> float:
     return suites + quality + counts.success(len(plan.edits)).scored_tokens
 
 
-def _gradient_steps(plan: Plan, shapes: Sequence[MethodShape], bench: WeightlessBench) -> int:
+def _gradient_steps(plan: Plan, shapes: Sequence[MethodShape], planned: PlannedModel) -> int:
     per_order = sum(shape.gradient_steps * plan.study.n_edits for shape in shapes)
     return per_order * len(plan.study.order_seeds)
 
 
 def _notes(times: TaskTimes, plan: Plan) -> Iterator[str]:
-    bench, model = times.bench, times.bench.model
+    planned, model = times.planned, times.planned.model
     if not model.has_tokenizer:
         yield "its tokenizer is not on this machine: numbers of tokens are estimates, at four bytes a token"
     if not model.knows_weights:
@@ -305,13 +305,13 @@ def _notes(times: TaskTimes, plan: Plan) -> Iterator[str]:
         name = times.name_of(method)
         if shape.needs_network:
             yield f"{name} needs a trained network (`sequela train-editor`), whose training is not included"
-        if model.knows_weights and not bench.keys_are_known(method):
+        if model.knows_weights and not planned.keys_are_known(method):
             yield f"what the store has of {name} was not looked at: it depends on what the method reads"
         if times.session(method).editor.location == "prompt":
             yield f"{name} makes requests longer, which is not included"
         if times.method_speed(method) is None:
             yield f"the time of edits with {name} is unknown and not included"
     generating = [name for name, work in times.counts.suites.items() if work.most_generated_tokens]
-    unknown = [name for name in generating if suite_key(bench, name) not in times.speed.answers]
+    unknown = [name for name in generating if suite_key(planned, name) not in times.speed.answers]
     if unknown:
         yield f"answers of {', '.join(unknown)} are taken to be as long as they may be"

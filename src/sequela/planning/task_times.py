@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from sequela.editors.session import EditSession
-from sequela.planning.bench import WeightlessBench
 from sequela.planning.counts import Counts
 from sequela.planning.disk import DiskSpace, of_checkpoint, of_measurement
 from sequela.planning.methods import MethodShape, method_key
+from sequela.planning.planned_model import PlannedModel
 from sequela.planning.speed import Clockwork, Flops, MethodSpeed, Speed
 from sequela.planning.suites import REFERENCE_ANSWERS, suite_key
 from sequela.planning.work import Work
@@ -47,13 +47,13 @@ class TaskTimes:
     """Estimates the tasks of one model.
 
     Args:
-        bench: The model without its weights.
+        planned: The model without its weights.
         counts: What the study asks of it.
         speed: The speed of the model.
         shapes: What each method does.
     """
 
-    bench: WeightlessBench
+    planned: PlannedModel
     counts: Counts
     speed: Speed
     shapes: tuple[MethodShape, ...]
@@ -80,7 +80,7 @@ class TaskTimes:
 
     def session(self, method: int) -> EditSession:
         """Returns the session of a method, by its position in the study."""
-        return self.bench.sessions[method]
+        return self.planned.sessions[method]
 
     def name_of(self, method: int) -> str:
         """Returns a method with its variant."""
@@ -89,10 +89,10 @@ class TaskTimes:
 
     @property
     def _clockwork(self) -> Clockwork:
-        return Clockwork(self.speed, Flops.of(self.bench.model))
+        return Clockwork(self.speed, Flops.of(self.planned.model))
 
     def _seconds(self, work: Work, suite: str, first_block: int = 0) -> float:
-        return self._clockwork.of(work, suite_key(self.bench, suite), first_block)
+        return self._clockwork.of(work, suite_key(self.planned, suite), first_block)
 
     def _storing(self, work: Work) -> float:
         """Returns the seconds to store an output with the items of some work, and to write its results."""
@@ -137,10 +137,12 @@ class TaskTimes:
             seconds = n_batches * speed.success_seconds
         if speed is not None:
             seconds += n_batches * speed.batch_seconds
-        due = self.bench.plan.study.monitors_due(session.batch_size)
+        due = self.planned.plan.study.monitors_due(session.batch_size)
         n_readings = sum(task.start < n <= task.to.n_edits for n in due)
         seconds += n_readings * self._seconds(health, "health metrics") if n_readings else 0.0
-        disk = of_checkpoint(session, self.shapes[method], self.bench.model, speed, task.to.n_edits, success)
+        disk = of_checkpoint(
+            session, self.shapes[method], self.planned.model, speed, task.to.n_edits, success
+        )
         return TaskEstimate(
             "edit",
             self.name_of(method),

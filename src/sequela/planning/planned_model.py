@@ -26,7 +26,7 @@ UNPLANNED = frozenset({TaskKind.LOAD.value, TaskKind.PLAN_METHOD.value})
 """The kinds of tasks that a plan doesn't list: loading is estimated by model, planning takes no time."""
 
 
-class WeightlessBench(ModelBench):
+class PlannedModel(ModelBench):
     """A model of a study as far as it is known without its weights.
 
     Args:
