@@ -1,11 +1,11 @@
-"""How far the estimates of `sequela plan` are from what then happens: time and peak memory.
+"""The accuracy of the estimates of `sequela plan`: time and peak memory, compared with what then happens.
 
     python benchmarks/plan_accuracy.py --world FOLDER   # with two studies of the tests' trained world model
     python benchmarks/plan_accuracy.py --study STUDY.yaml
     python benchmarks/plan_accuracy.py --clock cpu      # processor time, for a machine that is shared
 
-For each study it measures the machine, estimates, and runs the study with an empty store, each in a process of
-its own, back to back. Without `--study`, the third is one of smollm2-135m-instruct with data from
+For each study it measures the machine, estimates, and runs the study with an empty store, each in a process
+of its own, back to back. Without `--study`, the third is one of smollm2-135m-instruct with data from
 `SEQUELA_DATA`. Prints a line for each study, and all of them as JSON.
 """
 

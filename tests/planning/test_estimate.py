@@ -97,9 +97,7 @@ def test_a_measurement_is_kept_and_used(make_study: Callable[..., Study], tmp_pa
     assert len(list((tmp_path / "cache" / "calibrations").iterdir())) == 1
     again = estimate_study(study).models[0]
     assert (again.basis, again.load_seconds) == (measured.basis, measured.load_seconds)
-    assert [task.seconds for task in again.tasks if task.kind == "edit"] == [
-        task.seconds for task in measured.tasks if task.kind == "edit"
-    ] or again.seconds > 0
+    assert again.seconds == pytest.approx(measured.seconds, rel=0.5)  # only the time beside the model differs
     other = estimate_study(make_study(editors=["grace"], suites=["perplexity"])).models[0]
     assert other.basis == measured.basis
     assert any("grace" in note and "untried" in note for note in other.notes)
@@ -141,9 +139,7 @@ def test_methods_whose_inputs_are_unknown_are_not_looked_up(
     )
     run_study(study, tmp_path / "run")
     estimate = estimate_study(study)
-    assert {task.of for task in estimate.tasks if task.stored is None} == {"mend (accumulate)"} or {
-        task.of.split()[0] for task in estimate.tasks if task.stored is None
-    } == {"mend"}
+    assert {task.of.split()[0] for task in estimate.tasks if task.stored is None} == {"mend"}
     assert any("mend" in note and "not looked at" in note for note in estimate.models[0].notes)
 
 

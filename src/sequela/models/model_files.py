@@ -16,7 +16,7 @@ from sequela.models.pypi_models import copy_folder
 
 @dataclass(frozen=True)
 class ModelFiles:
-    """Where a model is.
+    """The place of a model.
 
     Args:
         folder: The folder that has its configuration.

@@ -63,7 +63,7 @@ PROMPT = 16
 """The number of tokens of a prompt that is continued."""
 
 REPEATS, BRIEF = 4, 1.0
-"""How often a call is timed at most, and the seconds after which it isn't repeated."""
+"""The maximum number of times that a call is timed, and the seconds after which it isn't repeated."""
 
 ENOUGH = 8.0
 """The seconds after which no further batch of a method is timed."""

@@ -1,4 +1,4 @@
-"""What the tasks of one model ask of it: real counts by its tokenizer, or estimates by another one."""
+"""The requests of the tasks of one model: real counts by its tokenizer, or estimates by another one."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a study will take.
+    """The work, time, memory and disk that a study will take.
 
     Args:
         name: The name of the study.

@@ -33,7 +33,7 @@ DEPTH_CACHE = 2**30
 """The maximum number of bytes of hidden states that are kept in memory; more are in files."""
 
 RUNNING = 200 * 2**20
-"""What libraries take in addition when they first run: kernels, the optimizer, the database, and the heap."""
+"""The memory that libraries take when they first run: kernels, the optimizer, the database, and the heap."""
 
 _STATUS = Path("/proc/self/status")
 

@@ -1,4 +1,4 @@
-"""What a method does with a model, as far as its settings say: layers, gradient steps, statistics, sizes."""
+"""The work of a method on a model, as far as its settings say: layers, gradient steps, statistics, sizes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ BACKWARD = 2
 
 @dataclass(frozen=True)
 class MethodShape:
-    """What a method does with a model.
+    """The work of a method on a model.
 
     Args:
         layers: The layers that it changes; empty if unknown before editing.

@@ -1,4 +1,4 @@
-"""What one model of a study will take: time by kind of task, memory and disk."""
+"""The estimate of one model of a study: time by kind of task, memory and disk."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ from sequela.studies.plan import Plan
 from sequela.studies.tasks import TaskKind
 
 Calibrate = Literal["if stored", "again", "never"]
-"""Whether times are from a measurement: a stored one, a new one, or from a profile only."""
+"""The source of times: a measurement: a stored one, a new one, or from a profile only."""
 
 MEASURED = "measured on this machine"
 
 
 @dataclass(frozen=True)
 class Options:
-    """How a study is estimated.
+    """The way in which a study is estimated.
 
     Args:
         calibrate: Whether times are from a measurement on this machine.
@@ -57,7 +57,7 @@ class Options:
 
 @dataclass(frozen=True)
 class ModelEstimate:
-    """What a model of a study will take.
+    """The work, time, memory and disk that a model of a study will take.
 
     Args:
         name: The model's name in the study.

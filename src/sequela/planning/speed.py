@@ -1,4 +1,4 @@
-"""How fast a model runs on a machine, and the time of work that follows from it.
+"""The speed of a model on a machine, and the time of work that follows from it.
 
 A machine is measured (`calibration.py`) or described by a profile (`device_profiles.py`); both give a
 `Speed`, and everything else is computed alike.

@@ -19,7 +19,7 @@ from sequela.studies.tasks import EditTask, MeasureTask, OfModel, TaskKind
 
 @dataclass(frozen=True)
 class TaskEstimate:
-    """What a task will take.
+    """The time and the space that a task will take.
 
     Args:
         kind: The kind of the task, in words.
