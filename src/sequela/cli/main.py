@@ -18,6 +18,7 @@ from sequela.cli import (
     evaluate,
     export,
     listings,
+    plan,
     results,
     run,
     show,
@@ -111,6 +112,7 @@ _command("status", rich_help_panel="Experiments")(status.status)
 _command("pause", rich_help_panel="Experiments")(status.pause)
 _command("unpause", rich_help_panel="Experiments")(status.unpause)
 _command("cancel", rich_help_panel="Experiments")(status.cancel)
+_command("plan", rich_help_panel="Experiments")(plan.plan)
 _command("results", rich_help_panel="Experiments")(results.results)
 _command("rescore", rich_help_panel="Experiments")(results.rescore)
 _command("bisect", rich_help_panel="Experiments")(bisect.bisect)

@@ -13,6 +13,7 @@ import typer
 
 from sequela.cli import options
 from sequela.cli.console import print_json, print_line, print_table, shown, standard_error
+from sequela.cli.plan import show_plan
 from sequela.cli.progress import shown_progress
 from sequela.cli.signals import STOPPED
 from sequela.core.hardware_names import check_dtype_name
@@ -81,6 +82,9 @@ def run(
             "results; if it ends before the run is complete, this process takes its place.",
         ),
     ] = False,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Only estimate what it will take, as `sequela plan` does.")
+    ] = False,
     as_json: options.Json = False,
 ) -> None:
     """Run a study: models x methods x orders of edits, measured at checkpoints.
@@ -99,6 +103,9 @@ def run(
         check_device(chosen, study)
         part = RunPart(tuple(model or ()), tuple(editor or ()), tuple(seed or ()), tuple(sample or ()))
         part.check(chosen)
+        if plan:
+            show_plan(chosen, as_json)
+            return
         given_workers = {"count": workers, "executor": executor, "address": address, "cpus": cpus}
         _run(chosen, output, as_json, given_workers, {"join": join, "update": update, "part": part})
 

@@ -14,6 +14,7 @@ from sequela.editors.session import EditSession
 from sequela.evaluation.monitors import HealthMonitor
 from sequela.inference import Engine, open_engine
 from sequela.models import LanguageModel, load_model
+from sequela.models.known_fingerprints import remember_fingerprint
 from sequela.results import EDIT_QUALITY
 from sequela.store import Store
 from sequela.studies.plan import Plan
@@ -47,6 +48,7 @@ class ModelBench:
             dtype=precision.name,
             progress=progress,
         )
+        remember_fingerprint(self.model)
         self.progress = progress
         self._store = store
         self._open = ExitStack()

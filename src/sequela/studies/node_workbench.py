@@ -7,6 +7,7 @@ import socket
 from sequela.core.errors import BadInputError, SequelaError, TransientError
 from sequela.core.precision import Precision
 from sequela.store import Sign, Store, StoreError
+from sequela.studies.claims import ClaimingWorkbench
 from sequela.studies.study import Study
 from sequela.studies.workbench import StudyWorkbench
 
@@ -31,7 +32,7 @@ class NodeWorkbench:
         self._precision = precision
         self._sign = sign
 
-    def __call__(self) -> StudyWorkbench:
+    def __call__(self) -> ClaimingWorkbench:
         """Returns the workbench.
 
         Raises:

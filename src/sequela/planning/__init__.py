@@ -1,0 +1,5 @@
+"""Estimates of what a study will take, before it is run: work, time, memory and disk."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,10 @@
+from .device_profiles import PROFILES as PROFILES
+from .device_profiles import DeviceProfile as DeviceProfile
+from .device_profiles import device_profile as device_profile
+from .estimate import Estimate as Estimate
+from .estimate import Row as Row
+from .estimate import estimate_study as estimate_study
+from .grid import Grid as Grid
+from .model_estimate import ModelEstimate as ModelEstimate
+from .model_estimate import Options as Options
+from .task_times import TaskEstimate as TaskEstimate
