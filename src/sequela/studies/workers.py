@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from sequela.core.errors import BadInputError
+from sequela.core.processor import current_load
 from sequela.scheduling import (
     Executor,
     InlineExecutor,
@@ -54,11 +55,19 @@ class Workers:
         """
         if self.executor == "local" and self.count == 1:
             return InlineExecutor(here)
-        threads = max(1, (os.cpu_count() or 1) // self.count)
-        workers = numbered_workers(self.count, environment={"OMP_NUM_THREADS": str(threads)})
+        workers = numbered_workers(self.count, environment={"OMP_NUM_THREADS": str(self._threads())})
         if self.executor == "ray":
             return RayExecutor(elsewhere, workers, self.address)
         return ProcessExecutor(elsewhere, workers)
+
+    def _threads(self) -> int:
+        """Returns the threads of each worker: its share of the cores that other work leaves.
+
+        A smaller number of threads that the user has set for one process stays.
+        """
+        share = max(1, current_load().fair_threads // self.count)
+        chosen = os.environ.get("OMP_NUM_THREADS", "")
+        return min(share, int(chosen)) if chosen.isdecimal() and int(chosen) else share
 
 
 THIS_PROCESS = Workers()

@@ -12,9 +12,9 @@ same in a process of one thread and of eight, and other work on the machine dist
 
 from __future__ import annotations
 
+import logging
 import os
 import time
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -33,6 +33,8 @@ from sequela.core.locks import waiting_lock
 from sequela.core.paths import cache_folder
 from sequela.core.processor import processor_name
 from sequela.core.temporary_files import make_folder
+
+logger = logging.getLogger(__name__)
 
 Way = Literal["plain", "direct", "packed"]
 """PyTorch's own product; oneDNN's, with the weight as it is stored; oneDNN's with a packed copy of it."""
@@ -220,10 +222,8 @@ class ProductChoices:
                 if missing:
                     write_description(self.file, Measurements(machine=self._machine, seconds=both))
         except (OSError, SequelaError) as error:
-            warnings.warn(
-                f"The fastest products can't be kept in {self.file.parent} ({error}); they are not measured.",
-                RuntimeWarning,
-                stacklevel=2,
+            _say_once(
+                f"The fastest products can't be kept in {self.file.parent} ({error}) and are not measured."
             )
             return None
         return both
@@ -235,6 +235,11 @@ class ProductChoices:
         except OSError:
             return {}
         return _read(self.file, stat.st_mtime_ns, stat.st_ino, hash_json(self._machine))
+
+
+@lru_cache
+def _say_once(message: str) -> None:
+    logger.warning(message)
 
 
 @lru_cache(maxsize=8)
