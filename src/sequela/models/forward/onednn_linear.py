@@ -48,10 +48,10 @@ class FrozenLinear(torch.autograd.Function):
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, None, None]:
         """Computes the gradient of x, `gradient W`."""
         (gradient,), (weight,) = gradients, ctx.saved_tensors
-        n_out, n_in = weight.shape
-        flat = gradient.reshape(-1, n_out).contiguous()
-        back = torch.ops.aten.mkldnn_linear_backward_input([len(flat), n_in], flat.to_mkldnn(), weight)
-        return back.to_dense().reshape(*gradient.shape[:-1], n_in), None, None
+        # oneDNN reads the transposed weight where it is. `mkldnn_linear_backward_input` computes the same, but
+        # converts the gradients to tensors of its own.
+        back = torch.ops.mkldnn._linear_pointwise(gradient.contiguous(), weight.T, None, "none", [], "")
+        return back, None, None
 
 
 @contextmanager
