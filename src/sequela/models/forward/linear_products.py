@@ -104,7 +104,7 @@ PLAIN = Ways("plain", "plain")
 
 
 class Measurements(BaseModel):
-    """What was measured on a machine, as it is stored.
+    """The measurements of one machine, as they are stored.
 
     Args:
         machine: What the seconds depend on, as `describe_machine` returns it.

@@ -48,8 +48,8 @@ class FrozenLinear(torch.autograd.Function):
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, None, None]:
         """Computes the gradient of x, `gradient W`."""
         (gradient,), (weight,) = gradients, ctx.saved_tensors
-        # oneDNN reads the transposed weight where it is. `mkldnn_linear_backward_input` computes the same, but
-        # converts the gradients to tensors of its own.
+        # oneDNN reads the transposed weight where it is. `mkldnn_linear_backward_input` computes the same,
+        # but converts the gradients to tensors of its own.
         back = torch.ops.mkldnn._linear_pointwise(gradient.contiguous(), weight.T, None, "none", [], "")
         return back, None, None
 
