@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SAMPLES, SECONDS_BETWEEN = 5, 0.003
-"""How often the running processes are counted, and the seconds between two counts."""
+"""The number of counts of the running processes, and the seconds between two of them."""
 
 
 def processor_name() -> str:
