@@ -61,29 +61,29 @@ def test_a_task_that_is_held_is_busy_and_one_that_was_done_is_stored(
     store: Store, free: threading.Event
 ) -> None:
     made, task = Counter[str](), making("a")
-    bench = ClaimingWorkbench(Making(store, made, free), store)
+    workspace = ClaimingWorkbench(Making(store, made, free), store)
     with store.claimed(Address.parse(task.key), "a"):
-        answer = bench.run(task, SILENT)
+        answer = workspace.run(task, SILENT)
         assert isinstance(answer, Busy)
         assert answer.holder.startswith("Another process (id ")
-    assert bench.run(task, SILENT) == "a"
-    assert bench.run(task, SILENT) == Stored()
+    assert workspace.run(task, SILENT) == "a"
+    assert workspace.run(task, SILENT) == Stored()
     assert made == {task.key: 1}
 
 
 def test_a_damaged_output_is_made_again(store: Store, free: threading.Event) -> None:
     made, task = Counter[str](), making("a")
-    bench = ClaimingWorkbench(Making(store, made, free), store)
-    bench.run(task, SILENT)
+    workspace = ClaimingWorkbench(Making(store, made, free), store)
+    workspace.run(task, SILENT)
     rewrite(store.fetch(Address.parse(task.key)) / "output.txt", b"b")
-    assert bench.run(task, SILENT) == "a"
+    assert workspace.run(task, SILENT) == "a"
     assert made == {task.key: 2}
 
 
 def test_tasks_without_an_output_are_done_by_each_process(store: Store, free: threading.Event) -> None:
     made, task = Counter[str](), Task("load m", TaskKind.LOAD.value, "loading m")
-    bench = ClaimingWorkbench(Making(store, made, free), store)
-    assert [bench.run(task, SILENT) for _ in range(2)] == ["loading m"] * 2
+    workspace = ClaimingWorkbench(Making(store, made, free), store)
+    assert [workspace.run(task, SILENT) for _ in range(2)] == ["loading m"] * 2
     inner = Making(store, made, free)
     ClaimingWorkbench(inner, store).close()
     assert inner.is_closed
@@ -97,8 +97,8 @@ def test_two_runs_at_once_make_nothing_twice(store: Store, monkeypatch: pytest.M
     ended: list[list[State]] = []
 
     def run() -> None:
-        bench = ClaimingWorkbench(Making(store, made, free), store)
-        executor = InlineExecutor(lambda: bench)
+        workspace = ClaimingWorkbench(Making(store, made, free), store)
+        executor = InlineExecutor(lambda: workspace)
         scheduler = Scheduler(TaskGraph(tasks), executor, lambda task: store.has(Address.parse(task.key)))
         ended.append([one.state for one in scheduler.run()])
 

@@ -13,7 +13,7 @@ from sequela.core.precision import Precision
 from sequela.core.progress import SILENT
 from sequela.store import DamagedObjectError, Kind, open_store
 from sequela.studies import Study, run_study
-from sequela.studies.model_bench import ModelBench
+from sequela.studies.model_workspace import ModelWorkspace
 from sequela.studies.outputs import Health, Measured, Outputs, Unedited
 from sequela.studies.plan import make_plan
 from sequela.studies.task_keys import Output
@@ -101,9 +101,9 @@ def test_a_checkpoint_is_the_one_that_was_stored(
     run_study(study, tmp_path / "run")
     plan = make_plan(study)
     (stored,) = outputs.store.entries([Kind.CHECKPOINT])
-    bench = ModelBench(plan, study.models[0], Precision("float32"), SILENT)
-    session = bench.trajectories[0, 0].session
-    read = outputs.read_checkpoint(stored.address, 2, bench.model, session.editor)
+    workspace = ModelWorkspace(plan, study.models[0], Precision("float32"), SILENT)
+    session = workspace.trajectories[0, 0].session
+    read = outputs.read_checkpoint(stored.address, 2, workspace.model, session.editor)
     assert read.n_edits == 2
     (measurement,) = outputs.store.entries([Kind.EVALUATION])
     assert session.edited(read).content_hash == outputs.read_measured(measurement.address).model_hash

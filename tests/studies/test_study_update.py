@@ -226,7 +226,7 @@ class TestRefusal:
         def fails(*_: object, **__: object) -> object:
             raise SequelaError("The model is gone.")
 
-        monkeypatch.setattr("sequela.studies.model_bench.load_model", fails)
+        monkeypatch.setattr("sequela.studies.model_workspace.load_model", fails)
         before = read_manifest(folder)
         with pytest.raises(SequelaError):
             run_study(make(), folder)

@@ -10,7 +10,7 @@ import pytest
 from sequela.core.precision import Precision
 from sequela.core.progress import SILENT
 from sequela.studies import Study
-from sequela.studies.model_bench import ModelBench
+from sequela.studies.model_workspace import ModelWorkspace
 from sequela.studies.plan import make_plan
 from sequela.studies.task_keys import TaskKeys
 
@@ -28,10 +28,10 @@ def keys_of(make_study: MakeStudy) -> Callable[..., Keys]:
     def keys(**changes: Any) -> Keys:
         plan = make_plan(make_study(**{"editors": [FT_M], **changes}))
         (model,) = plan.study.models
-        bench = ModelBench(plan, model, Precision(changes.get("dtype", "float32")), SILENT)
+        workspace = ModelWorkspace(plan, model, Precision(changes.get("dtype", "float32")), SILENT)
         method = [choice.name for choice, _ in plan.editors].index("ft-m")
-        made = {n: bench.checkpoint_output(method, plan.study.order_seeds[0], n) for n in (1, 2)}
-        of = bench.keys
+        made = {n: workspace.checkpoint_output(method, plan.study.order_seeds[0], n) for n in (1, 2)}
+        of = workspace.keys
         return dict(
             _named(
                 [
@@ -115,19 +115,19 @@ def test_the_cut_into_batches_decides_a_checkpoint(make_study: MakeStudy) -> Non
     def after_two(batch_size: int) -> str:
         study = make_study(editors=[{**FT_M, "batch_size": batch_size}], checkpoints=[0, 2])
         plan = make_plan(study)
-        bench = ModelBench(plan, study.models[0], Precision("float32"), SILENT)
-        return bench.checkpoint_output(0, 0, 2).key
+        workspace = ModelWorkspace(plan, study.models[0], Precision("float32"), SILENT)
+        return workspace.checkpoint_output(0, 0, 2).key
 
     assert after_two(1) != after_two(2)
 
 
 def test_the_order_of_edits_decides_a_checkpoint_and_nothing_else_does(make_study: MakeStudy) -> None:
     plan = make_plan(make_study(editors=[FT_M], order_seeds=list(range(6))))
-    bench = ModelBench(plan, plan.study.models[0], Precision("float32"), SILENT)
+    workspace = ModelWorkspace(plan, plan.study.models[0], Precision("float32"), SILENT)
     by_order = {
         (
-            tuple(edit.id for edit in bench.trajectories[0, seed].edits[:n]),
-            bench.checkpoint_output(0, seed, n).key,
+            tuple(edit.id for edit in workspace.trajectories[0, seed].edits[:n]),
+            workspace.checkpoint_output(0, seed, n).key,
         )
         for seed in range(6)
         for n in (1, 2)
@@ -137,9 +137,9 @@ def test_the_order_of_edits_decides_a_checkpoint_and_nothing_else_does(make_stud
 
 def test_the_description_of_an_output_is_what_its_key_hashes(make_study: MakeStudy) -> None:
     plan = make_plan(make_study(editors=[FT_M]))
-    bench = ModelBench(plan, plan.study.models[0], Precision("float32"), SILENT)
-    assert isinstance(bench.keys, TaskKeys)
-    about = bench.checkpoint_output(0, 0, 2).about
+    workspace = ModelWorkspace(plan, plan.study.models[0], Precision("float32"), SILENT)
+    assert isinstance(workspace.keys, TaskKeys)
+    about = workspace.checkpoint_output(0, 0, 2).about
     assert about["method"] == "ft-m"
     assert [len(batch) for batch in about["edits"]] == [1, 1]
-    assert about["model"] == bench.model.fingerprint
+    assert about["model"] == workspace.model.fingerprint

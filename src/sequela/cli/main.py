@@ -31,7 +31,7 @@ from sequela.cli import (
 )
 from sequela.cli.console import shown, standard_error
 from sequela.cli.signals import STOPPED, exit_when_interrupted, interrupts_raised, quick_exit_if_stopped
-from sequela.cli.threads import wait_passively
+from sequela.cli.threads import limit_threads, wait_passively
 from sequela.core.errors import BadInputError, SequelaError
 from sequela.core.plain_values import can_be_encoded, text_problem
 from sequela.core.visible_text import shortened, visible
@@ -95,6 +95,17 @@ class TextCheckingCommand(TyperCommand):
         return super().invoke(ctx)
 
 
+class ComputingCommand(TextCheckingCommand):
+    """A command that runs models; it begins with the number of threads if that is not the number of cores."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Prints what `limit_threads` returned, if anything, and runs the command."""
+        threads = ctx.find_root().obj
+        if threads:
+            standard_error().print(shown(threads), highlight=False, soft_wrap=True)
+        return super().invoke(ctx)
+
+
 app = typer.Typer(
     name="sequela",
     cls=Commands,
@@ -105,25 +116,26 @@ app = typer.Typer(
 )
 
 _command = partial(app.command, cls=TextCheckingCommand)
+_computing = partial(app.command, cls=ComputingCommand)
 
-_command("demo", rich_help_panel="Experiments")(run.demo)
-_command("run", rich_help_panel="Experiments")(run.run)
+_computing("demo", rich_help_panel="Experiments")(run.demo)
+_computing("run", rich_help_panel="Experiments")(run.run)
 _command("status", rich_help_panel="Experiments")(status.status)
 _command("pause", rich_help_panel="Experiments")(status.pause)
 _command("unpause", rich_help_panel="Experiments")(status.unpause)
 _command("cancel", rich_help_panel="Experiments")(status.cancel)
-_command("plan", rich_help_panel="Experiments")(plan.plan)
+_computing("plan", rich_help_panel="Experiments")(plan.plan)
 _command("results", rich_help_panel="Experiments")(results.results)
 _command("rescore", rich_help_panel="Experiments")(results.rescore)
-_command("bisect", rich_help_panel="Experiments")(bisect.bisect)
+_computing("bisect", rich_help_panel="Experiments")(bisect.bisect)
 _command("report", rich_help_panel="Experiments")(results.report)
-_command("edit", rich_help_panel="Single steps")(edit.edit)
-_command("evaluate", rich_help_panel="Single steps")(evaluate.evaluate)
-_command("export", rich_help_panel="Single steps")(export.export)
-_command("stats", rich_help_panel="Single steps")(stats.stats)
-_command("trace", rich_help_panel="Single steps")(trace.trace)
-_command("train-editor", rich_help_panel="Single steps")(train_editor.train_editor)
-_command("tune", rich_help_panel="Single steps")(tune.tune)
+_computing("edit", rich_help_panel="Single steps")(edit.edit)
+_computing("evaluate", rich_help_panel="Single steps")(evaluate.evaluate)
+_computing("export", rich_help_panel="Single steps")(export.export)
+_computing("stats", rich_help_panel="Single steps")(stats.stats)
+_computing("trace", rich_help_panel="Single steps")(trace.trace)
+_computing("train-editor", rich_help_panel="Single steps")(train_editor.train_editor)
+_computing("tune", rich_help_panel="Single steps")(tune.tune)
 _command("methods", rich_help_panel="Lists")(listings.methods)
 _command("models", rich_help_panel="Lists")(listings.models)
 _command("presets", rich_help_panel="Lists")(listings.presets)
@@ -155,5 +167,6 @@ def main() -> None:
     """Runs the program."""
     exit_when_interrupted()
     wait_passively(os.environ)
+    threads = limit_threads(os.environ)
     with quick_exit_if_stopped():
-        app()
+        app(obj=threads)

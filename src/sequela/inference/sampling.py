@@ -15,7 +15,7 @@ from sequela.inference.torch.attention.base import attention_replaced, takes_att
 from sequela.inference.torch.attention.kv_slots import Row, Slots
 from sequela.inference.torch.attention.rows import RowAttention
 from sequela.inference.torch.lm_head import Head
-from sequela.inference.torch.packed_linear import packed_linears
+from sequela.inference.torch.packed_linear import fastest_linears
 from sequela.models import LanguageModel
 
 NextLogits = Callable[[torch.Tensor], torch.Tensor]
@@ -83,7 +83,7 @@ def sample_texts(
         next_logits = _plain(model)
         if takes_attention(model) and not model.rotary_by_length:
             attention = RowAttention(Slots())
-            stack.enter_context(packed_linears(model))
+            stack.enter_context(fastest_linears(model))
             stack.enter_context(attention_replaced(model, attention))
             next_logits = _in_slots(model, attention)
         return _continued(model, starts, new_tokens, next_logits, generator, None, advance)

@@ -42,7 +42,7 @@ from sequela.planning.suites import REFERENCE_ANSWERS, suite_key
 from sequela.planning.synthetic_statistics import SyntheticStatistics
 from sequela.results.environment import collect_environment
 from sequela.statistics import Corpus, collect_key_covariances
-from sequela.studies.model_bench import ModelBench
+from sequela.studies.model_workspace import ModelWorkspace
 
 FORMAT = 1
 """The version of what a calibration measures; older ones are measured again."""
@@ -148,7 +148,7 @@ def calibrate(
     """
     progress.say(f"{planned.model.name}: measuring this machine")
     started = clock()
-    with contextlib.closing(ModelBench(planned.plan, planned.model.name, precision, progress)) as real:
+    with contextlib.closing(ModelWorkspace(planned.plan, planned.model.name, precision, progress)) as real:
         load_seconds = clock() - started
         measuring = _Measuring(real, planned, clock)
         speed, earlier = measuring.speed(load_seconds), stored_calibration(planned, precision)
@@ -187,7 +187,7 @@ class _Measuring:
         clock: Returns the time.
     """
 
-    real: ModelBench
+    real: ModelWorkspace
     planned: PlannedModel
     clock: Clock
 

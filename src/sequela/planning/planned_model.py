@@ -18,8 +18,8 @@ from sequela.planning.counting import CountingEngine
 from sequela.planning.methods import innermost
 from sequela.scheduling import Task
 from sequela.store import Store
-from sequela.studies.model_bench import ModelBench
 from sequela.studies.model_tasks import ModelTasks
+from sequela.studies.model_workspace import ModelWorkspace
 from sequela.studies.plan import Plan
 from sequela.studies.tasks import TaskKind
 
@@ -27,7 +27,7 @@ UNPLANNED = frozenset({TaskKind.LOAD.value, TaskKind.PLAN_METHOD.value})
 """The kinds of tasks that a plan doesn't list: loading is estimated by model, planning takes no time."""
 
 
-class PlannedModel(ModelBench):
+class PlannedModel(ModelWorkspace):
     """A model of a study as far as it is known without its weights.
 
     Args:

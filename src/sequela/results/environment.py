@@ -10,6 +10,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
+from sequela.core.processor import processor_name, usable_cores
+
 PACKAGES = ("torch", "transformers", "lm-eval", "datasets", "numpy")
 """The packages whose versions can affect results."""
 
@@ -58,8 +60,8 @@ def collect_environment(device: str = "cpu", precision: str = "") -> Environment
         python=platform.python_version(),
         packages={name: version for name in PACKAGES if (version := distribution_version(name)) is not None},
         system=platform.platform(),
-        cpu=_cpu_name(),
-        cores=_usable_cores(),
+        cpu=processor_name(),
+        cores=usable_cores(),
         memory_bytes=_memory_bytes(),
         device=device,
         precision=precision,
@@ -92,22 +94,6 @@ def _git(folder: Path, *arguments: str) -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None  # git is not installed, or this is no checkout
     return finished.stdout.strip()
-
-
-def _cpu_name() -> str:
-    info = Path("/proc/cpuinfo")
-    if info.is_file():
-        for line in info.read_text(encoding="utf-8", errors="replace").splitlines():
-            name, _, value = line.partition(":")
-            if name.strip() == "model name":
-                return value.strip()
-    return platform.processor() or platform.machine()
-
-
-def _usable_cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _memory_bytes() -> int | None:

@@ -16,7 +16,7 @@ from sequela.results import ItemRecord
 from sequela.scheduling import Skipped
 from sequela.store import Address
 from sequela.studies.checkpoints import Checkpoint, ranks_of
-from sequela.studies.model_bench import ModelBench
+from sequela.studies.model_workspace import ModelWorkspace
 from sequela.studies.outputs import Batch, Health, Outputs, TrajectoryLog, Unedited
 from sequela.studies.peak_memory import peak_memory_bytes
 from sequela.studies.tasks import EditTask
@@ -26,17 +26,17 @@ class EditSteps:
     """Applies the edits of a task.
 
     Args:
-        bench: The model.
+        workspace: The model.
         outputs: The outputs of tasks.
         task: The task.
     """
 
-    def __init__(self, bench: ModelBench, outputs: Outputs, task: EditTask) -> None:
-        self._bench = bench
+    def __init__(self, workspace: ModelWorkspace, outputs: Outputs, task: EditTask) -> None:
+        self._workspace = workspace
         self._outputs = outputs
         self._task = task
-        self._trajectory = bench.trajectories[task.to.trajectory]
-        self._where = f"{bench.model.name}, {self._trajectory.label}"
+        self._trajectory = workspace.trajectories[task.to.trajectory]
+        self._where = f"{workspace.model.name}, {self._trajectory.label}"
         self._batches: list[Batch] = []
         self._health: list[Health] = []
         self._success: list[ItemRecord] = []
@@ -59,7 +59,7 @@ class EditSteps:
             self._batches, self._health = list(log.batches), list(log.health)
             at = self._outputs.read_checkpoint(address, task.start, session.model, session.editor)
         at, stopped = self._advance(at, before)
-        output = self._bench.checkpoint_output(task.to)
+        output = self._workspace.checkpoint_output(task.to)
         log = TrajectoryLog(
             n_edits=at.n_edits, batches=tuple(self._batches), health=tuple(self._health), stopped=stopped
         )
@@ -69,11 +69,11 @@ class EditSteps:
     def _advance(self, at: Checkpoint, before: Unedited) -> tuple[Checkpoint, str]:
         """Applies batch after batch; returns the checkpoint reached and the reason for an early stop."""
         session, edits, to = self._trajectory.session, self._trajectory.edits, self._task.to.n_edits
-        every = self._bench.plan.study.alarms.every
+        every = self._workspace.plan.study.alarms.every
         ranks: dict[int, Mapping[str, int]] = {}
         for batch in self._counted(session.batches(edits[:to], at.n_edits), to - at.n_edits):
-            position = f"edit {at.n_edits + len(batch)} of {self._bench.plan.study.n_edits}"
-            self._bench.progress.say(f"{self._where}: {position}")
+            position = f"edit {at.n_edits + len(batch)} of {self._workspace.plan.study.n_edits}"
+            self._workspace.progress.say(f"{self._where}: {position}")
             result = session.apply_batch(batch, at)
             self._note_dropped(result.reports)
             self._batches.append(
@@ -97,7 +97,7 @@ class EditSteps:
 
     def _counted(self, batches: Iterable[Sequence[Edit]], n_edits: int) -> Iterator[Sequence[Edit]]:
         """Yields batches and reports their edits as progress."""
-        with counted(self._bench.progress, "edits", n_edits) as advance:
+        with counted(self._workspace.progress, "edits", n_edits) as advance:
             for batch in batches:
                 yield batch
                 advance(len(batch))
@@ -105,27 +105,29 @@ class EditSteps:
     def _note_dropped(self, reports: Sequence[EditReport]) -> None:
         for report in reports:
             if report.dropped:
-                self._bench.progress.say(f"{self._where}: edit {report.edit_id!r} dropped: {report.dropped}")
+                self._workspace.progress.say(
+                    f"{self._where}: edit {report.edit_id!r} dropped: {report.dropped}"
+                )
 
     def _measured(self, batch: Sequence[Edit], at: Snapshot, before: Unedited) -> list[ItemRecord]:
         """Measures a batch right after it."""
-        bench, trajectory = self._bench, self._trajectory
+        workspace, trajectory = self._workspace, self._trajectory
         dropped = {report.edit_id for batch in self._batches for report in batch.reports if report.dropped}
         return measure_edits(
-            trajectory.session.edited(at, bench.routers),
-            bench.engine,
+            trajectory.session.edited(at, workspace.routers),
+            workspace.engine,
             batch,
             SUCCESS_AT_EDIT,
-            bench.plan.study.edit_quality,
+            workspace.plan.study.edit_quality,
             before.answers,
             in_force=EditsInForce(trajectory.questions, at.n_edits, frozenset(dropped)),
         )
 
     def _check_health(self, at: Snapshot) -> list[str]:
         """Measures the health metrics; returns the triggered rules that end the trajectory."""
-        bench, settings, started = self._bench, self._bench.plan.study.alarms, time.perf_counter()
+        workspace, settings, started = self._workspace, self._workspace.plan.study.alarms, time.perf_counter()
         edited = self._trajectory.session.edited(at)
-        metrics = bench.monitor.measure(edited)
+        metrics = workspace.monitor.measure(edited)
         self._health.append(
             Health(
                 n_edits=at.n_edits,
@@ -135,10 +137,12 @@ class EditSteps:
                 peak_memory_bytes=peak_memory_bytes(),
             )
         )
-        if marked := triggered((*settings.stop_when, *settings.mark_when), metrics, bench.monitor.unedited):
+        if marked := triggered(
+            (*settings.stop_when, *settings.mark_when), metrics, workspace.monitor.unedited
+        ):
             count = number_of("edit", at.n_edits)
-            bench.progress.say(f"{self._where}, {count}: {health_note(marked)}")
-        return triggered(settings.stop_when, metrics, bench.monitor.unedited)
+            workspace.progress.say(f"{self._where}, {count}: {health_note(marked)}")
+        return triggered(settings.stop_when, metrics, workspace.monitor.unedited)
 
 
 def health_note(rules: Sequence[str]) -> str:

@@ -14,7 +14,7 @@ from sequela.results import EDIT_QUALITY, UNEDITED, Component, Labels, Plugin, m
 from sequela.scheduling import Place, Task
 from sequela.store import Address
 from sequela.studies import pieces
-from sequela.studies.model_bench import ModelBench
+from sequela.studies.model_workspace import ModelWorkspace
 from sequela.studies.peak_memory import peak_memory_bytes
 from sequela.studies.plugins import family_component, family_plugin
 from sequela.studies.task_keys import Output
@@ -120,39 +120,39 @@ class ModelTasks:
     """Makes the tasks of a model.
 
     Args:
-        bench: The loaded model.
+        workspace: The loaded model.
         load: The key of the task that loads the model.
     """
 
-    def __init__(self, bench: ModelBench, load: str) -> None:
-        self._bench = bench
-        self._plan = bench.plan
+    def __init__(self, workspace: ModelWorkspace, load: str) -> None:
+        self._workspace = workspace
+        self._plan = workspace.plan
         self._load = load
-        self._name = bench.model.name
+        self._name = workspace.model.name
 
     def loaded(self) -> LoadedModel:
         """Returns what the main process needs to know of the model."""
-        bench, plan = self._bench, self._plan
+        workspace, plan = self._workspace, self._plan
         return LoadedModel(
             name=self._name,
-            fingerprint=bench.model.fingerprint,
+            fingerprint=workspace.model.fingerprint,
             peak_memory_bytes=peak_memory_bytes(),
-            end_tokens=hash_json(sorted(bench.model.end_ids)),
-            component=family_component(bench.model.family),
-            plugins=family_plugin(bench.model.family),
-            findings={sample: plan.findings(bench.model, sample) for sample in plan.samples},
-            monitor=bench.monitor.version if plan.study.alarms.every else "",
+            end_tokens=hash_json(sorted(workspace.model.end_ids)),
+            component=family_component(workspace.model.family),
+            plugins=family_plugin(workspace.model.family),
+            findings={sample: plan.findings(workspace.model, sample) for sample in plan.samples},
+            monitor=workspace.monitor.version if plan.study.alarms.every else "",
             unedited=self._unedited_facts(None),
             unedited_quality={sample: self._unedited_facts(sample) for sample in plan.samples},
-            trajectories={at: _facts(one) for at, one in bench.trajectories.items()},
+            trajectories={at: _facts(one) for at, one in workspace.trajectories.items()},
             tasks=tuple(self._unedited_tasks()),
         )
 
     def _unedited_facts(self, sample: int | None) -> UneditedFacts:
         """Returns the labels of the unedited model; None is the sample of what belongs to no sample."""
-        bench, plan = self._bench, self._plan
+        workspace, plan = self._workspace, self._plan
         edits = plan.samples.get(sample)
-        key = unedited_key(bench.model.fingerprint, None if edits is None else edits.content_hash, sample)
+        key = unedited_key(workspace.model.fingerprint, None if edits is None else edits.content_hash, sample)
         labels = Labels(
             model=self._name,
             editor=UNEDITED,
@@ -161,7 +161,7 @@ class ModelTasks:
             order_seed=plan.study.order_seeds[0],
             edit_sample=sample,
             n_edits=0,
-            **template_labels(bench.routers),
+            **template_labels(workspace.routers),
         )
         return UneditedFacts(key, labels)
 
@@ -174,9 +174,9 @@ class ModelTasks:
         tasks: list[Task] = []
         for sample, seed in self._plan.study.orders:
             tasks += self._trajectory_tasks(method, sample, seed)
-        editor = self._bench.sessions[method].editor
+        editor = self._workspace.sessions[method].editor
         label = f"{self._name}, {method_label(editor.name, editor.variant)}"
-        return PlannedMethod(self._name, label, self._bench.inputs(method), tuple(tasks))
+        return PlannedMethod(self._name, label, self._workspace.inputs(method), tuple(tasks))
 
     def _unedited_tasks(self) -> Iterator[Task]:
         """Yields the tasks of the unedited model, and those that prepare and plan its methods.
@@ -184,7 +184,7 @@ class ModelTasks:
         Quick suites give early numbers. Then the methods are prepared, so that unusable settings are reported
         before slow measurements.
         """
-        name, keys, study = self._name, self._bench.keys, self._plan.study
+        name, keys, study = self._name, self._workspace.keys, self._plan.study
         suites = [
             Task(
                 keys.unedited(suite).key,
@@ -206,7 +206,7 @@ class ModelTasks:
         yield from (one for one in suites if one.weight > pieces.QUICK_TOKENS)
         if study.alarms.every:
             yield Task(
-                keys.unedited_health(self._bench.monitor.version).key,
+                keys.unedited_health(self._workspace.monitor.version).key,
                 TaskKind.MONITOR_UNEDITED.value,
                 self._label("unedited model", "health metrics"),
                 (self._load,),
@@ -227,7 +227,7 @@ class ModelTasks:
 
     def _unedited_quality(self, sample: int | None) -> Iterator[Task]:
         """Yields the tasks that ask the unedited model about the edits of a sample."""
-        name, keys, n_edits = self._name, self._bench.keys_of(sample), len(self._plan.samples[sample])
+        name, keys, n_edits = self._name, self._workspace.keys_of(sample), len(self._plan.samples[sample])
         asked = Task(
             keys.unedited_answers().key,
             TaskKind.ASK_UNEDITED.value,
@@ -250,7 +250,7 @@ class ModelTasks:
 
     def _first_of(self, method: int) -> Trajectory:
         """Returns the first trajectory of a method."""
-        return next(one for (number, *_), one in self._bench.trajectories.items() if number == method)
+        return next(one for (number, *_), one in self._workspace.trajectories.items() if number == method)
 
     def _preparation(self, method: int) -> Task:
         first = self._first_of(method)
@@ -265,13 +265,13 @@ class ModelTasks:
         )
 
     def _trajectory_tasks(self, method: int, sample: int | None, seed: int) -> Iterator[Task]:
-        trajectory = self._bench.trajectories[method, sample, seed]
-        reference = self._bench.keys_of(sample).unedited_answers().key
+        trajectory = self._workspace.trajectories[method, sample, seed]
+        reference = self._workspace.keys_of(sample).unedited_answers().key
         place = self._place(trajectory)
         before = ""
         for start, stop in pairwise(self._plan.study.checkpoints):
             at = Position(self._name, method, seed, stop, sample)
-            made = self._bench.checkpoint_output(at)
+            made = self._workspace.checkpoint_output(at)
             yield Task(
                 made.key,
                 TaskKind.EDIT.value,
@@ -287,7 +287,7 @@ class ModelTasks:
             before = made.key
 
     def _measurements(self, trajectory: Trajectory, at: Position, made: Output) -> Iterator[Task]:
-        keys, place = self._bench.keys_of(at.edit_sample), self._place(trajectory)
+        keys, place = self._workspace.keys_of(at.edit_sample), self._place(trajectory)
         count = number_of("edit", at.n_edits)
         reference = keys.unedited_answers().key
         yield Task(

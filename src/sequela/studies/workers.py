@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from sequela.core.errors import BadInputError
+from sequela.core.processor import current_load
 from sequela.scheduling import (
     UNLIMITED,
     Executor,
@@ -86,10 +87,17 @@ class Workers:
             return RayExecutor(elsewhere, workers, self.address, self.cpus)
         if self.count == 1:
             return InlineExecutor(here)
-        threads = max(1, (os.cpu_count() or 1) // self.count)
-        return ProcessExecutor(
-            elsewhere, numbered_workers(self.count, environment={"OMP_NUM_THREADS": str(threads)})
-        )
+        environment = {"OMP_NUM_THREADS": str(self._threads())}
+        return ProcessExecutor(elsewhere, numbered_workers(self.count, environment=environment))
+
+    def _threads(self) -> int:
+        """Returns the threads of each worker: its share of the cores that other work leaves.
+
+        A smaller number of threads that the user has set for one process stays.
+        """
+        share = max(1, current_load().fair_threads // self.count)
+        chosen = os.environ.get("OMP_NUM_THREADS", "")
+        return min(share, int(chosen)) if chosen.isdecimal() and int(chosen) else share
 
 
 def resources_of(device: str, memory: int | None) -> Resources:

@@ -12,7 +12,7 @@ from sequela.core.errors import SequelaError
 from sequela.edited import EditedModel
 from sequela.inference import MemoryPlan, ScoreRequest, TorchEngine, WorkingMemory, working_memory
 from sequela.inference.torch.memory_plan import ALLOWANCE, MIB, MIN_REQUEST_BYTES
-from sequela.inference.torch.packed_linear import linears_bytes, packs_linears
+from sequela.inference.torch.packed_linear import packed_bytes, packs_linears
 from sequela.models import LanguageModel
 from support.tiny import tiny_language_model
 
@@ -57,13 +57,13 @@ def test_weights_count_once_even_if_tied(family: str) -> None:
     expected = sum(parameter.numel() * 4 for parameter in tensors.values())
     assert MemoryPlan.within(4 * GIB, model).weights == expected
     linears = [p for p in model.family.block_list(model.module).parameters() if p.dim() == 2]
-    assert linears_bytes(model) == sum(parameter.numel() * 4 for parameter in linears)
+    assert packed_bytes(model) == sum(parameter.numel() * 4 for parameter in linears)
 
 
 def test_packed_copies_are_omitted_first_when_memory_is_short() -> None:
     if not packs_linears(MODEL.device, MODEL.dtype):
         pytest.skip("weights are not packed on this processor")
-    copies = linears_bytes(MODEL)
+    copies = packed_bytes(MODEL)
     short = MemoryPlan.within(NEEDED + copies - 1, MODEL)
     enough = MemoryPlan.within(NEEDED + copies, MODEL)
     assert (short.working.pack_weights, short.packed) == (False, 0)

@@ -10,8 +10,9 @@ from torch import nn
 from torch.nn import functional
 from transformers.pytorch_utils import Conv1D
 
-from sequela.inference.torch.packed_linear import linear_once, packed_linear, packed_linears, packs_linears
+from sequela.inference.torch.packed_linear import fastest_linears, packs_linears
 from sequela.models import LanguageModel
+from sequela.models.forward.linear_products import direct_linear, packed_linear
 from support.tiny import tiny_language_model
 
 CPU = torch.device("cpu")
@@ -62,7 +63,7 @@ def test_a_packed_layer_computes_the_layer(
     )
     torch.testing.assert_close(packed_linear(weight, bias)(x), expected, **TOLERANCE[dtype])
     unbiased = functional.linear(x.double(), weight.double()).to(dtype)
-    torch.testing.assert_close(linear_once(weight)(x), unbiased, **TOLERANCE[dtype])
+    torch.testing.assert_close(direct_linear(weight)(x), unbiased, **TOLERANCE[dtype])
 
 
 @needs_packing
@@ -78,7 +79,7 @@ def test_with_packed_layers_the_model_gives_the_same_logits(any_family: Language
     ids = torch.tensor([[5, 6, 7, 8, 9]])
     before = any_family.module(ids).logits
     plain = linears_of(any_family, 1)[0].forward
-    with packed_linears(any_family):
+    with fastest_linears(any_family):
         for block in range(any_family.n_layers):
             assert linears_of(any_family, block)
             assert all("forward" in vars(module) for module in linears_of(any_family, block))
@@ -90,10 +91,10 @@ def test_with_packed_layers_the_model_gives_the_same_logits(any_family: Language
 @needs_packing
 def test_packed_copies_are_of_the_weights_in_force_on_entry() -> None:
     model, ids = tiny_language_model("llama"), torch.tensor([[5, 6, 7]])
-    with packed_linears(model):
+    with fastest_linears(model):
         before = model.module(ids).logits
     model.mlp_out_weight(2).data.mul_(2.0)
-    with packed_linears(model):
+    with fastest_linears(model):
         after = model.module(ids).logits
     assert not torch.allclose(before, after, atol=1e-3)
     torch.testing.assert_close(after, model.module(ids).logits, rtol=1e-4, atol=1e-4)
@@ -102,7 +103,7 @@ def test_packed_copies_are_of_the_weights_in_force_on_entry() -> None:
 @needs_packing
 def test_blocks_that_are_not_run_are_not_packed() -> None:
     model = tiny_language_model("llama")
-    with packed_linears(model, first=2):
+    with fastest_linears(model, first=2):
         packed = ["forward" in vars(linears_of(model, block)[0]) for block in range(4)]
     assert packed == [False, False, True, True]
 
@@ -110,7 +111,7 @@ def test_blocks_that_are_not_run_are_not_packed() -> None:
 @needs_packing
 def test_an_error_inside_leaves_nothing_packed() -> None:
     model = tiny_language_model("gpt2")
-    with pytest.raises(ZeroDivisionError), packed_linears(model):
+    with pytest.raises(ZeroDivisionError), fastest_linears(model):
         _ = 1 / 0
     assert not any("forward" in vars(module) for module in model.module.modules())
 

@@ -17,7 +17,7 @@ from sequela.inference.torch.attention.kv_slots import Prefix, Row, Slots
 from sequela.inference.torch.attention.rows import RowAttention
 from sequela.inference.torch.counters import TokenCounters
 from sequela.inference.torch.lm_head import Head, append_argmax
-from sequela.inference.torch.packed_linear import packed_linears
+from sequela.inference.torch.packed_linear import fastest_linears
 from sequela.inference.torch.prefixes import group_by_prefix
 
 MIN_FREE_SLOTS_SHARE = 0.25  # the share of slots that must be free before new rows are read, in few big packs
@@ -70,8 +70,7 @@ class Decoder:
     def run(self) -> Iterator[GenerationState]:
         """Yields each state when it has ended."""
         with ExitStack() as stack:
-            if self._pack_weights:
-                stack.enter_context(packed_linears(self._model))
+            stack.enter_context(fastest_linears(self._model, may_pack=self._pack_weights))
             stack.enter_context(attention_replaced(self._model, self._attention))
             head = Head(self._model)
             while self._waiting or self._states:

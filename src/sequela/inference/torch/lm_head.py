@@ -6,11 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch.nn import functional
 
 from sequela.core.precision import SCORING_DTYPE
 from sequela.inference.generation_state import GenerationState
-from sequela.inference.torch.packed_linear import packed_linear, packs_linears
+from sequela.inference.torch.packed_linear import fastest_linear
 from sequela.models import LanguageModel
 
 POSITIONS = 128  # read at a time: their logits stay in the processor's cache
@@ -46,10 +45,7 @@ class Head:
         bias = None
         if head.bias is not None:
             bias = model.weight(f"{model.family.unembed}.bias").detach().to(SCORING_DTYPE)
-        if packs_linears(weight.device, SCORING_DTYPE):
-            self._unembed = packed_linear(weight, bias)
-        else:
-            self._unembed = lambda normed: functional.linear(normed, weight, bias)
+        self._unembed = fastest_linear(weight, bias)
 
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:
         """Returns logits `[positions, vocabulary]`, fp32, of the last block's output `[positions, d]`."""

@@ -10,7 +10,7 @@ from torch import nn
 from sequela.core.precision import SCORING_DTYPE
 from sequela.inference.memory_limit import ALLOWANCE, MIB, MIN_REQUEST_BYTES, MemoryLimitError, in_units
 from sequela.inference.torch.lm_head import POSITIONS
-from sequela.inference.torch.packed_linear import linears_bytes, packs_linears
+from sequela.inference.torch.packed_linear import packed_bytes, ways_of
 from sequela.models import LanguageModel
 
 MIN_TOKENS = 256  # `near` allows at least this many tokens at once: with fewer, weights are read too often
@@ -89,8 +89,7 @@ class MemoryPlan:
         """
         weights = _bytes_of(model.module)
         reading = _reading_bytes(model)
-        packs = packs_linears(model.device, model.dtype) and not model.offloaded
-        packed = linears_bytes(model) if packs else 0
+        packed = packed_bytes(model)
         needed = weights + reading + ALLOWANCE + MIN_REQUEST_BYTES
         if limit < needed:
             raise MemoryLimitError(
@@ -135,5 +134,7 @@ def _bytes_of(module: nn.Module) -> int:
 def _reading_bytes(model: LanguageModel) -> int:
     """Returns the bytes of the head in fp32, of its packed copy, and of the logits held at a time."""
     head: torch.Tensor = model.module.get_submodule(model.family.unembed).weight
-    copies = packs_linears(model.device, SCORING_DTYPE) + (head.dtype != SCORING_DTYPE)
+    n_out, n_in = head.shape
+    packed = "packed" in ways_of((n_out, n_in), SCORING_DTYPE, model.device)
+    copies = packed + (head.dtype != SCORING_DTYPE)
     return SCORING_DTYPE.itemsize * (copies * head.numel() + LOGITS * POSITIONS * head.shape[0])

@@ -1,13 +1,14 @@
-"""Linear layers through oneDNN, which needs less than half of the default's time on many processors.
+"""The linear layers of an engine, each in the way that is the fastest on this machine.
 
-PyTorch uses MKL for fp32 matrix products, which leaves wide vector units of non-Intel processors idle, and
-packs bf16 weights anew in every call. Here each weight is packed once for a run of requests. The results
-equal those of an ordinary linear layer up to the order of summation.
+PyTorch uses MKL for fp32 matrix products, which leaves wide vector units of some processors idle, and packs
+bf16 weights anew in every call. Where oneDNN is faster, layers compute through it, with weights that are
+packed once for a run of requests if that helps (`models/forward/linear_products.py`). The results equal those
+of an ordinary linear layer up to the order of summation.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 import torch
@@ -16,15 +17,12 @@ from transformers.pytorch_utils import Conv1D
 
 from sequela.models import LanguageModel
 from sequela.models.forward.blocks import ForwardReplaced
+from sequela.models.forward.linear_products import PLAIN, Linear, ProductChoices, Ways, linear_by
 from sequela.models.forward.onednn_linear import has_onednn
-
-Linear = Callable[[torch.Tensor], torch.Tensor]
-
-TYPICAL_ROWS = 1024  # the packing is chosen for products with about this many rows
 
 
 def packs_linears(device: torch.device, dtype: torch.dtype) -> bool:
-    """Returns whether linear layers of this kind go through oneDNN: fp32 and bf16 on x86 processors."""
+    """Returns whether linear layers of this kind can go through oneDNN: fp32 and bf16 on x86 processors."""
     if not has_onednn(device):
         return False
     return dtype == torch.float32 or (
@@ -32,56 +30,60 @@ def packs_linears(device: torch.device, dtype: torch.dtype) -> bool:
     )
 
 
-def packed_linear(weight: torch.Tensor, bias: torch.Tensor | None = None) -> Linear:
-    """Returns a linear layer over a packed copy of a weight `[out, in]`; later changes have no effect."""
-    packed = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), TYPICAL_ROWS)
-
-    def linear(x: torch.Tensor) -> torch.Tensor:
-        product: torch.Tensor = torch.ops.mkldnn._linear_pointwise(x, packed, bias, "none", [], "")
-        return product
-
-    return linear
+def fastest_linear(weight: torch.Tensor, bias: torch.Tensor | None = None) -> Linear:
+    """Returns a linear layer over a weight `[out, in]` that is used repeatedly and doesn't change."""
+    n_out, n_in = weight.shape
+    return linear_by(ways_of((n_out, n_in), weight.dtype, weight.device), weight, bias)
 
 
-def linear_once(weight: torch.Tensor) -> Linear:
-    """Returns a linear layer without bias over a weight `[out, in]` that is used too rarely to be packed."""
-    weight = weight.contiguous()
-
-    def linear(x: torch.Tensor) -> torch.Tensor:
-        product: torch.Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, None, "none", [], "")
-        return product
-
-    return linear
+def ways_of(shape: tuple[int, int], dtype: torch.dtype, device: torch.device) -> Ways:
+    """Returns the ways of a linear layer by the shape of its weight, `(out, in)`."""
+    if not packs_linears(device, dtype):
+        return PLAIN
+    return ProductChoices().ways([shape], dtype)[shape]
 
 
 @contextmanager
-def packed_linears(model: LanguageModel, first: int = 0) -> Iterator[None]:
-    """Makes the blocks' linear layers use packed copies of their weights within the `with` block.
+def fastest_linears(model: LanguageModel, first: int = 0, may_pack: bool = True) -> Iterator[None]:
+    """Makes the blocks' linear layers compute in their fastest ways within the `with` block.
 
-    Enter it while the edits are in force; the weights must not change inside. The copies need as much memory
-    as the blocks' weights, so an offloaded model has none.
+    Enter it while the edits are in force; the weights must not change inside. Packed copies need as much
+    memory as the weights. An offloaded model's layers are unchanged.
 
     Args:
         model: The model.
         first: The lowest block that will be run.
+        may_pack: If true, the blocks' weights may be in memory a second time, packed.
     """
     with ExitStack() as stack:
-        if packs_linears(model.device, model.dtype) and not model.offloaded:
-            for module in _linears(model, first):
-                weights = dict(module.named_parameters())
-                weight = weights["weight"].T if type(module) is Conv1D else weights["weight"]
-                linear = packed_linear(weight.detach(), weights.get("bias"))
+        for module, weight, ways in _ways(model, first, may_pack):
+            if ways != PLAIN:
+                linear = linear_by(ways, weight.detach(), dict(module.named_parameters()).get("bias"))
                 stack.enter_context(ForwardReplaced(module, linear))
         yield
 
 
-def linears_bytes(model: LanguageModel) -> int:
-    """Returns the bytes of the weights that `packed_linears` packs, about the size of the packed copies."""
-    weights = [module.get_parameter("weight") for module in _linears(model)]
-    return sum(weight.numel() * weight.itemsize for weight in weights)
+def packed_bytes(model: LanguageModel) -> int:
+    """Returns the bytes of the weights that `fastest_linears` packs, about the size of the packed copies."""
+    return sum(
+        weight.numel() * weight.itemsize for _, weight, ways in _ways(model, 0, True) if "packed" in ways
+    )
 
 
-def _linears(model: LanguageModel, first: int = 0) -> list[nn.Module]:
-    """Returns the linear layers of the blocks from `first` on."""
+def _ways(model: LanguageModel, first: int, may_pack: bool) -> Iterator[tuple[nn.Module, torch.Tensor, Ways]]:
+    """Yields the linear layers of the blocks from `first` on, with weight `[out, in]` and ways."""
+    if not packs_linears(model.device, model.dtype) or model.offloaded:
+        return
     modules = model.family.block_list(model.module)[first:].modules()
-    return [module for module in modules if type(module) in (nn.Linear, Conv1D)]
+    layers = [module for module in modules if type(module) in (nn.Linear, Conv1D)]
+    weights = [_weight(layer) for layer in layers]
+    shapes = [(weight.shape[0], weight.shape[1]) for weight in weights]
+    ways = ProductChoices().ways(shapes, model.dtype, may_pack)
+    for layer, weight, shape in zip(layers, weights, shapes, strict=True):
+        yield layer, weight, ways[shape]
+
+
+def _weight(layer: nn.Module) -> torch.Tensor:
+    """Returns the weight of a linear layer, `[out, in]`."""
+    weight = layer.get_parameter("weight")
+    return weight.T if type(layer) is Conv1D else weight

@@ -19,7 +19,7 @@ from sequela.inference.torch.attention.packs import PackAttention
 from sequela.inference.torch.counters import TokenCounters
 from sequela.inference.torch.hidden_state_cache import DepthCache, HiddenStates
 from sequela.inference.torch.lm_head import Head
-from sequela.inference.torch.packed_linear import packed_linears
+from sequela.inference.torch.packed_linear import fastest_linears
 from sequela.inference.torch.packing import Pack, pack_trie
 from sequela.inference.torch.trie import Integers, Trie
 from sequela.models import LanguageModel
@@ -136,8 +136,7 @@ def score_trie(
     with ExitStack() as stack:
         advance = stack.enter_context(counted(progress, "scoring requests", len(requests)))
         states = stack.enter_context(_hidden_states(depth_cache, model, trie, tokens))
-        if pack_weights:
-            stack.enter_context(packed_linears(model.base, states.first))
+        stack.enter_context(fastest_linears(model.base, states.first, pack_weights))
         stack.enter_context(attention_replaced(model.base, attention))
         head = Head(model.base)
         for pack in packs:

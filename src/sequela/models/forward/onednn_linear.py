@@ -1,10 +1,10 @@
 """Linear layers through oneDNN for passes with gradients, twice as fast where MKL is slow.
 
-PyTorch uses MKL for fp32 matrix products, which leaves wide vector units of non-Intel processors idle. oneDNN
-does not, and it uses weights as they are stored: no packed copies are kept, so that editing needs no memory
-beyond the model's. (Engines, which run the same weights repeatedly without gradients, do pack them:
-`inference/torch/packed_linear.py`.) The results equal those of an ordinary linear layer up to the order of
-summation.
+PyTorch uses MKL for fp32 matrix products, which leaves wide vector units of some processors idle. oneDNN does
+not, and it uses weights as they are stored: no packed copies are kept, so that editing needs no memory beyond
+the model's. (Engines, which run the same weights repeatedly without gradients, also pack them:
+`inference/torch/packed_linear.py`.) Layers for which oneDNN isn't faster on this machine are left to PyTorch
+(`linear_products.py`). The results equal those of an ordinary linear layer up to the order of summation.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import torch
 from torch import nn
 
 from sequela.models.forward.blocks import ForwardReplaced
+from sequela.models.forward.linear_products import ProductChoices
 from sequela.models.placement import execution_device
 
 
@@ -47,23 +48,31 @@ class FrozenLinear(torch.autograd.Function):
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, None, None]:
         """Computes the gradient of x, `gradient W`."""
         (gradient,), (weight,) = gradients, ctx.saved_tensors
-        n_out, n_in = weight.shape
-        flat = gradient.reshape(-1, n_out).contiguous()
-        back = torch.ops.aten.mkldnn_linear_backward_input([len(flat), n_in], flat.to_mkldnn(), weight)
-        return back.to_dense().reshape(*gradient.shape[:-1], n_in), None, None
+        # oneDNN reads the transposed weight where it is. `mkldnn_linear_backward_input` computes the same,
+        # but converts the gradients to tensors of its own.
+        back = torch.ops.mkldnn._linear_pointwise(gradient.contiguous(), weight.T, None, "none", [], "")
+        return back, None, None
 
 
 @contextmanager
 def onednn_linears(modules: Iterable[nn.Module]) -> Iterator[None]:
     """Makes linear layers in the modules compute through oneDNN within the `with` block.
 
-    Layers whose weights need gradients are unchanged, as are other kinds of layers, and all layers if oneDNN
-    has no advantage. The backward pass may run after the block.
+    Layers whose weights need gradients are unchanged, as are other kinds of layers, and those for which
+    oneDNN has no advantage. The backward pass may run after the block.
     """
+    layers = [
+        layer
+        for module in modules
+        for layer in module.modules()
+        if type(layer) is nn.Linear and _is_replaceable(layer)
+    ]
     with ExitStack() as stack:
-        for module in modules:
-            for layer in module.modules():
-                if type(layer) is nn.Linear and _is_replaceable(layer):
+        if layers:
+            shapes = [(layer.out_features, layer.in_features) for layer in layers]
+            ways = ProductChoices().ways(shapes, torch.float32, may_pack=False)
+            for layer, shape in zip(layers, shapes, strict=True):
+                if ways[shape].many != "plain":
                     stack.enter_context(ForwardReplaced(layer, _Frozen(layer)))
         yield
 

@@ -179,7 +179,13 @@ def _attend_prefix(
     """Like `attend_span`, over a prefix."""
     if layer.wide is not None and mask is None and is_wide(query, layer.key, reused=True):
         return layer.wide.attend(query)
-    return attend_span(query, layer.key, layer.value, score_scaling, mask)
+    # The heads that share keys become queries of one head: the keys are read once, not once for each head.
+    n_heads, n_key_heads = query.shape[1], layer.key.shape[1]
+    folded = query.reshape(1, n_key_heads, -1, query.shape[3])
+    if mask is not None:
+        mask = mask.repeat(1, 1, n_heads // n_key_heads, 1)
+    attended, denominators = attend_span(folded, layer.key, layer.value, score_scaling, mask)
+    return attended.reshape(query.shape), denominators.reshape(query.shape[:3])
 
 
 def _causal(call: LayerCall, at: slice) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,7 +1,7 @@
 """Attention of many queries over keys that all of them see, as plain matrix products through oneDNN.
 
 PyTorch's fused attention on CPUs multiplies through MKL, in small tiles, which is slower; see
-`inference/torch/packed_linear.py`.
+`models/forward/linear_products.py`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from __future__ import annotations
 import torch
 
 from sequela.core.precision import SCORING_DTYPE
-from sequela.inference.torch.packed_linear import linear_once, packed_linear, packs_linears
+from sequela.inference.torch.packed_linear import packs_linears
+from sequela.models.forward.linear_products import direct_linear, packed_linear
 
 WIDE_QUERIES = 128  # from this many queries and WIDE_KEYS keys, plain matrix products beat fused attention
 REUSED_QUERIES = 48  # the same limit for keys that are packed already
@@ -28,7 +29,7 @@ class WideKeys:
     """
 
     def __init__(self, key: torch.Tensor, value: torch.Tensor, scaling: float, reused: bool) -> None:
-        laid_out = packed_linear if reused else linear_once
+        laid_out = packed_linear if reused else direct_linear
         self._keys = [laid_out(head) for head in key[0].to(SCORING_DTYPE) * scaling]
         self._values = [laid_out(head.T) for head in value[0]]
         self._n_keys = key.shape[2]

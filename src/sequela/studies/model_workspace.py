@@ -23,7 +23,7 @@ from sequela.studies.tasks import Position, TrajectoryIndex
 from sequela.studies.trajectory import Trajectory
 
 
-class ModelBench:
+class ModelWorkspace:
     """A loaded model, and what a study does with it.
 
     Args:
