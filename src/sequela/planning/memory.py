@@ -10,7 +10,7 @@ from sequela.core.precision import SCORING_DTYPE
 from sequela.inference.memory_limit import ALLOWANCE
 from sequela.inference.torch.lm_head import POSITIONS
 from sequela.inference.torch.memory_plan import LOGITS, WIDTHS, WorkingMemory
-from sequela.inference.torch.packed_linear import linears_bytes, packs_linears
+from sequela.inference.torch.packed_linear import packed_bytes, packs_linears
 from sequela.models.weightless import WeightlessModel
 from sequela.planning.counting import Call, GeneratingCall, ScoringCall
 from sequela.planning.methods import MethodShape
@@ -108,7 +108,7 @@ def peak_memory(
     return PeakMemory(
         program=program + RUNNING,
         weights=weights,
-        copies=(linears_bytes(model) if packs else 0) + heads * head,
+        copies=(packed_bytes(model) if packs else 0) + heads * head,
         requests=logits + round(max((_of_call(model, call) for call in calls), default=0)),
         states=round(min(kept, DEPTH_CACHE)),
         methods=max((_of_method(model, shape) for shape in methods), default=0),
