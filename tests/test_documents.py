@@ -24,6 +24,7 @@ ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), ROOT / "benchmarks" / "README.md"])
 GUIDES = ["README.md", "CONTRIBUTING.md", "AGENTS.md"]
 """Documents with commands."""
+STUDIES = [path for path in sorted(ROOT.glob("examples/*.yaml")) if path.name != "kuberay.yaml"]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 NAMED_FILE = re.compile(r"[\w./-]+(?:\.(?:py|ya?ml|md|ipynb|toml|cff|css|j2)|/)")
@@ -161,7 +162,7 @@ def test_the_python_of_the_readme_uses_existing_options() -> None:
 
 
 @pytest.mark.usefixtures("hub_within_reach")
-@pytest.mark.parametrize("path", sorted(ROOT.glob("examples/*.yaml")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.name)
 def test_examples_are_valid_studies(path: Path) -> None:
     assert read_study(path).name == path.stem
 

@@ -305,7 +305,7 @@ class Collector:
 
 
 class _Model:
-    """What the main process knows of a model."""
+    """A model of the study as the main process knows it."""
 
     def __init__(self, facts: LoadedModel) -> None:
         self.facts = facts

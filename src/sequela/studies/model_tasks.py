@@ -25,7 +25,7 @@ from sequela.studies.trajectory_names import unedited_key
 
 @dataclass(frozen=True)
 class TrajectoryFacts:
-    """What the results of a trajectory are labeled with.
+    """The key and the labels of the results of a trajectory.
 
     Args:
         key: The trajectory's hash.

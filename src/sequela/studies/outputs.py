@@ -80,7 +80,7 @@ class Batch(_Document):
 
 
 class TrajectoryLog(_Document):
-    """What happened on a trajectory up to a checkpoint.
+    """The events of a trajectory up to a checkpoint.
 
     Args:
         n_edits: The number of edits of the checkpoint; fewer than were planned if the trajectory ended early.

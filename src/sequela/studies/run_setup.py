@@ -1,4 +1,4 @@
-"""What a run of a study is started with."""
+"""The plan, the folder and the options with which a run of a study is started."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sequela.studies.workers import THIS_PROCESS, Workers
 
 @dataclass(frozen=True)
 class RunSetup:
-    """What a run of a study is started with.
+    """The plan, the folder and the options with which a run is started.
 
     Args:
         plan: The plan of the study.

@@ -142,7 +142,7 @@ class TaskKeys:
 
     @property
     def _quality(self) -> dict[str, Any]:
-        """What decides the measurement of edits: the settings, and the edits that references come from."""
+        """The settings of the measurement of edits, and the edits that references come from."""
         return {"edit quality": self._edit_quality, "edit set": self._edits}
 
 

@@ -1,4 +1,4 @@
-"""What a worker does the tasks of a study with: it keeps the model of the last task, with its methods."""
+"""The workbench of a worker: it does the tasks of a study, and keeps the model of the last one in memory."""
 
 from __future__ import annotations
 
