@@ -35,9 +35,6 @@ RAY_JOB = {
 }
 """Fields of the API ray.io/v1 as KubeRay documents them, by the path of their object."""
 
-NOT_YET = {"--editor", "--join"}
-"""Options that `sequela run` is about to have."""
-
 
 def options_of_run() -> set[str]:
     return set(re.findall(r"--[a-z][a-z-]+", CliRunner().invoke(app, ["run", "--help"]).stdout))
@@ -70,7 +67,7 @@ def test_the_options_of_a_command_exist(name: str) -> None:
     assert command[:2] == ["sequela", "run"]
     used = {word for word in command if word.startswith("--")}
     assert used
-    assert used <= options_of_run() | NOT_YET
+    assert used <= options_of_run()
     assert "--executor" not in used or command[command.index("--executor") + 1] == "ray"
 
 
