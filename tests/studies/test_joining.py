@@ -15,7 +15,8 @@ from sequela.store import Kind, open_store
 from sequela.studies import Study, run_study
 from sequela.studies.joined import joined
 from sequela.studies.run_lock import LOCK
-from sequela.studies.run_manifest import OtherRunError
+from sequela.studies.run_part import RunPart
+from sequela.studies.study_update import OtherRunError
 from support.runs import MessageLog, StopAfterMessage, checkpoint_files, measured
 
 MakeStudy = Callable[..., Study]
@@ -111,6 +112,26 @@ def test_it_ends_when_the_main_process_has_completed_the_run(
     assert (result.status, result.joined) == (Status.COMPLETE, True)
     assert (result.done, result.planned) == (read_manifest(folder).evaluations_planned,) * 2
     assert measured(folder) == measured(finished)
+
+
+def test_jobs_for_parts_of_a_study_collect_one_after_the_other(
+    make_study: MakeStudy, finished: Path, folder: Path
+) -> None:
+    with held(folder) as lock:
+
+        def end_another_part() -> None:
+            lock.release()
+            made = n_outputs()
+            result = run_study(make_study(), folder, part=RunPart(editors=("rome",)))
+            assert result.status is Status.PARTIAL
+            assert n_outputs() == 2 * made  # nothing of the other method was made here
+
+        progress = DoAt("nothing is left to do here", end_another_part)
+        result = run_study(make_study(), folder, progress, join=True, part=RunPart(editors=("ft-m",)))
+    assert (result.status, result.joined) == (Status.COMPLETE, False)
+    assert any("the other process has ended its part" in line for line in progress.lines)
+    assert measured(folder) == measured(finished)
+    assert [one.part for one in read_manifest(folder).history] == ["editor rome", "editor ft-m"]
 
 
 def test_another_study_is_refused(make_study: MakeStudy, folder: Path) -> None:
