@@ -42,7 +42,7 @@ MODULES = (
     "transformers.models.llama.modeling_llama",
     "transformers.models.llama.tokenization_llama",
 )
-"""What a run imports on its way."""
+"""The modules that a run imports on its way."""
 
 PATIENCE = 300.0
 """The seconds after which a command that doesn't end is a failure."""
@@ -75,7 +75,7 @@ class Command:
 
     @property
     def text(self) -> str:
-        """What it has printed so far."""
+        """The text that it has printed so far."""
         return self.output.read_text(encoding="utf-8", errors="replace")
 
 
