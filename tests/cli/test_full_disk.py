@@ -222,7 +222,7 @@ def test_a_run_that_fills_the_disk_keeps_its_results_and_goes_on_when_there_is_r
 ) -> None:
     """The disk is full when the first checkpoint is written: after the run asked for room."""
     out = disk.folder / "out"
-    monkeypatch.setattr("sequela.studies.trajectory_run.save_checkpoint", _filling(disk))
+    monkeypatch.setattr("sequela.studies.outputs.save_checkpoint", _filling(disk))
     check_refusal(sequela(*OUTPUT["run"](inputs, out)), disk.folder)
     monkeypatch.undo()
     assert read_manifest(out).status in (Status.FAILED, Status.RUNNING)

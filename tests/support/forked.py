@@ -75,7 +75,7 @@ class Command:
 
     @property
     def text(self) -> str:
-        """Its output so far."""
+        """The text that it has printed so far."""
         return self.output.read_text(encoding="utf-8", errors="replace")
 
 
