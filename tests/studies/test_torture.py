@@ -129,7 +129,7 @@ def test_killed_before_and_after_commit_steps(
     kinds: Counter[str] = Counter()
     for number, (step, kind, moment) in enumerate(steps_to_try(reference.steps, POINTS - POINTS // 2)):
         run = Torture(source, study, tmp_path / str(number))
-        status, said = run.run(kill_at=step, moment=moment)
+        status, said = run.run(kill_at=step, kind=kind, moment=moment)
         assert status == -signal.SIGKILL, said
         kinds[f"{moment} {kind}"] += 1
         resume(run)

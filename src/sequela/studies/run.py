@@ -22,6 +22,7 @@ from sequela.core.interrupts import interrupts_deferred
 from sequela.core.paths import cache_folder, ensure_writable
 from sequela.core.precision import Precision, choose_precision
 from sequela.core.progress import SILENT, Progress, watched
+from sequela.core.temporary_files import remove_strays_within
 from sequela.models.loading import choose_device
 from sequela.results import (
     Damage,
@@ -114,6 +115,7 @@ def run_study(
     if precision.reason:
         progress.say(f"weights in {precision}")
     with only_process(folder):
+        remove_strays_within(folder)  # also from folders to which nothing more is written
         return _run_plan(plan, folder, command, precision, progress, workers)
 
 
