@@ -14,6 +14,7 @@ from sequela.core.temporary_files import (
     is_running,
     make_folder,
     remove_strays,
+    remove_strays_within,
     scratch_folder,
     temporary_folder,
     temporary_name,
@@ -86,6 +87,17 @@ def test_only_what_is_known_to_be_of_a_dead_process_is_a_stray(tmp_path: Path, c
     remove_strays(tmp_path)
     known = int(start) > 0  # whether this system says when a process started
     assert stray.exists() == (change != "started later" or not known)
+
+
+def test_what_a_killed_process_left_is_removed_at_any_depth(tmp_path: Path) -> None:
+    first, machine, _, _, rest = temporary_name().split("-")
+    dead = "-".join((first, machine, "999999999", "1", rest))
+    kept = tmp_path / "a" / "b" / temporary_name()
+    kept.mkdir(parents=True)
+    for folder in (tmp_path, tmp_path / "a", kept.parent, kept):
+        (folder / dead / "c").mkdir(parents=True)
+    remove_strays_within(tmp_path)
+    assert set(tmp_path.rglob("*")) == {tmp_path / "a", kept.parent, kept}
 
 
 def test_a_link_is_removed_but_not_followed(tmp_path: Path) -> None:

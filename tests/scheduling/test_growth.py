@@ -30,7 +30,7 @@ from support.scheduling import (
     Recorder,
     ShuffledExecutor,
     expected_states,
-    folder_bench,
+    folder_workbench,
     outputs,
     stored_in,
     task,
@@ -48,7 +48,7 @@ def run(
 ) -> list[Outcome]:
     """Runs tasks with a folder as the store; others are added behind them."""
     expand = added if callable(added) else lambda outcome: added.get(outcome.task.key, ())
-    used = executor or InlineExecutor(folder_bench(folder))
+    used = executor or InlineExecutor(folder_workbench(folder))
     return Scheduler(TaskGraph(tasks), used, stored_in(folder), listener, expand=expand).run()
 
 
@@ -176,9 +176,9 @@ def test_keys_follow_from_results_of_worker_processes(tmp_path: Path) -> None:
         folder, listener = tmp_path / name, Recorder()
         folder.mkdir()
         executor = (
-            InlineExecutor(folder_bench(folder))
+            InlineExecutor(folder_workbench(folder))
             if name == "inline"
-            else ProcessExecutor(folder_bench(folder), numbered_workers(3))
+            else ProcessExecutor(folder_workbench(folder), numbered_workers(3))
         )
         outcomes = run(tasks, fingerprint, folder, executor, listener)
         assert listener.collected_outcomes == outcomes
@@ -255,7 +255,7 @@ def test_a_refusal_is_a_failure_of_the_task_and_of_all_that_need_it(is_stored: b
 def test_what_never_fits_is_a_failure_of_the_task_from_which_it_follows(tmp_path: Path) -> None:
     big = task("big", resources=Resources(memory=80 * 2**30))
     added = {"a": [task("x"), big], "b": [task("y")]}
-    executor = InlineExecutor(folder_bench(tmp_path), Resources(memory=2**30))
+    executor = InlineExecutor(folder_workbench(tmp_path), Resources(memory=2**30))
     outcomes = run([task("a"), task("b")], added, tmp_path, executor)
     assert [one.task.key for one in outcomes] == ["a", "b", "y"]
     assert "'task big' needs 80.00 GiB of memory, but no worker has more than 1.00 GiB" in str(outcomes[0])

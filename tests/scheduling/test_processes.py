@@ -30,8 +30,8 @@ from support.scheduling import (
     PATIENCE,
     Lines,
     Recorder,
-    broken_bench,
-    folder_bench,
+    broken_workbench,
+    folder_workbench,
     hanging_pids,
     is_alive,
     outputs,
@@ -45,7 +45,7 @@ def run(
     tasks: Sequence[Task], folder: Path, n: int = 1, listener: Recorder | None = None, grace: float = PATIENCE
 ) -> list[Outcome]:
     """Runs tasks in worker processes, none of which is left."""
-    executor = ProcessExecutor(folder_bench(folder), numbered_workers(n), grace)
+    executor = ProcessExecutor(folder_workbench(folder), numbered_workers(n), grace)
     return Scheduler(TaskGraph(tasks), executor, stored_in(folder), listener).run()
 
 
@@ -62,7 +62,7 @@ def test_results_are_those_of_one_process(tmp_path: Path) -> None:
         if n:
             outcomes = run(tasks, folder, n, listener)
         else:
-            inline = InlineExecutor(folder_bench(folder))
+            inline = InlineExecutor(folder_workbench(folder))
             outcomes = Scheduler(TaskGraph(tasks), inline, stored_in(folder), listener).run()
         assert listener.collected_outcomes == outcomes
         words = [(str(one), one.result, [failure.error for failure in one.failures]) for one in outcomes]
@@ -73,7 +73,7 @@ def test_results_are_those_of_one_process(tmp_path: Path) -> None:
 def test_a_worker_keeps_its_workbench_and_has_its_environment(tmp_path: Path) -> None:
     tasks = [task(f"t{i}", payload="identify") for i in range(3)] + [task("env", payload="tell SEQUELA_TEST")]
     workers = numbered_workers(1, environment={"SEQUELA_TEST": "yes"})
-    executor = ProcessExecutor(folder_bench(tmp_path), workers)
+    executor = ProcessExecutor(folder_workbench(tmp_path), workers)
     *ids, environment = [
         one.result for one in Scheduler(TaskGraph(tasks), executor, stored_in(tmp_path)).run()
     ]
@@ -171,7 +171,7 @@ def test_what_can_not_be_pickled_is_a_failure_in_words(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["raises", "unsendable"])
 def test_a_factory_that_fails_is_a_failure_of_the_task(kind: str) -> None:
-    factory = broken_bench if kind == "raises" else (lambda: broken_bench())
+    factory = broken_workbench if kind == "raises" else (lambda: broken_workbench())
     executor = ProcessExecutor(factory, numbered_workers(1))
     (outcome,) = Scheduler(TaskGraph([task("a")]), executor, lambda task: False).run()
     assert outcome.state.value == "failed"
@@ -181,7 +181,7 @@ def test_a_factory_that_fails_is_a_failure_of_the_task(kind: str) -> None:
 def test_a_running_task_is_cancelled(tmp_path: Path) -> None:
     """The task hangs, and the process that it started too; another thread cancels it."""
     tasks = [task("a", payload="hang"), task("b", "a"), task("c")]
-    executor = ProcessExecutor(folder_bench(tmp_path), numbered_workers(1), PATIENCE)
+    executor = ProcessExecutor(folder_workbench(tmp_path), numbered_workers(1), PATIENCE)
     listener = Recorder()
     scheduler = Scheduler(TaskGraph(tasks), executor, stored_in(tmp_path), listener)
     pids: list[int] = []
@@ -204,12 +204,12 @@ MAIN = """
 import signal, sys
 from pathlib import Path
 from sequela.scheduling import ProcessExecutor, Scheduler, TaskGraph, numbered_workers
-from support.scheduling import folder_bench, stored_in, task
+from support.scheduling import folder_workbench, stored_in, task
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored if the tests run in the background
 folder = Path(sys.argv[1])
 tasks = [task("done"), *(task(key, "done", payload=sys.argv[2]) for key in "ab"), task("never", "a", "b")]
-executor = ProcessExecutor(folder_bench(folder), numbered_workers(2), grace=float(sys.argv[3]))
+executor = ProcessExecutor(folder_workbench(folder), numbered_workers(2), grace=float(sys.argv[3]))
 try:
     Scheduler(TaskGraph(tasks), executor, stored_in(folder)).run()
 except KeyboardInterrupt:
@@ -248,14 +248,14 @@ TORTURE = """
 import signal, sys
 from pathlib import Path
 from sequela.scheduling import ProcessExecutor, Scheduler, TaskGraph, numbered_workers
-from support.scheduling import folder_bench, stored_in, task
+from support.scheduling import folder_workbench, stored_in, task
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored if the tests run in the background
 folder = Path(sys.argv[1])
 needs = lambda i: [f"t{j}" for j in (i - 1, i - 4) if j >= 0 and i % 5]
 tasks = [task(f"t{i}", *needs(i), payload="take 0.03") for i in range(60)]
 outcomes = Scheduler(
-    TaskGraph(tasks), ProcessExecutor(folder_bench(folder), numbered_workers(3)), stored_in(folder)
+    TaskGraph(tasks), ProcessExecutor(folder_workbench(folder), numbered_workers(3)), stored_in(folder)
 ).run()
 assert all(one.has_output for one in outcomes)
 """
@@ -316,7 +316,7 @@ def test_workers_that_are_killed_again_and_again_do_no_harm(tmp_path: Path) -> N
 
     tasks = [task(f"t{i}", *([f"t{i - 3}"] if i > 2 else []), payload="take 0.02") for i in range(80)]
     listener = Killing()
-    executor = ProcessExecutor(folder_bench(tmp_path), numbered_workers(3))
+    executor = ProcessExecutor(folder_workbench(tmp_path), numbered_workers(3))
     outcomes = Scheduler(TaskGraph(tasks), executor, stored_in(tmp_path), listener, tries=10).run()
     assert len(listener.lost) > 10
     assert {one.state.value for one in outcomes} == {"done"}
@@ -331,7 +331,7 @@ def children() -> list[int]:
 
 @pytest.mark.parametrize("payload", ["die 9 1", "die 15 1", "fail 1"])
 def test_a_process_executor_runs_again(payload: str, tmp_path: Path) -> None:
-    executor = ProcessExecutor(folder_bench(tmp_path), numbered_workers(1))
+    executor = ProcessExecutor(folder_workbench(tmp_path), numbered_workers(1))
     for key in "ab":
         graph = TaskGraph([task(key, payload=payload)])
         (outcome,) = Scheduler(graph, executor, stored_in(tmp_path)).run()

@@ -9,12 +9,12 @@ import pytest
 
 from sequela.core.errors import SequelaError
 from sequela.scheduling import RayExecutor, Scheduler, TaskGraph, numbered_workers, ray_cluster
-from support.scheduling import folder_bench, stored_in, task
+from support.scheduling import folder_workbench, stored_in, task
 from support.servers import SETTINGS, server_that
 
 
 def run(folder: Path, address: str | None) -> None:
-    executor = RayExecutor(folder_bench(folder), numbered_workers(1), address)
+    executor = RayExecutor(folder_workbench(folder), numbered_workers(1), address)
     Scheduler(TaskGraph([task("a")]), executor, stored_in(folder)).run()
 
 

@@ -39,7 +39,7 @@ from support.scheduling import (
     Lines,
     Recorder,
     expected_states,
-    folder_bench,
+    folder_workbench,
     hanging_pids,
     is_alive,
     outputs,
@@ -71,7 +71,7 @@ NODE = f"{socket.gethostname()} ({LOOPBACK})"
 def run(
     tasks: Sequence[Task], folder: Path, address: str, listener: Recorder | None = None, n: int = 2
 ) -> list[Outcome]:
-    executor = RayExecutor(folder_bench(folder), numbered_workers(n), address, patience=PATIENCE)
+    executor = RayExecutor(folder_workbench(folder), numbered_workers(n), address, patience=PATIENCE)
     return Scheduler(TaskGraph(tasks), executor, stored_in(folder), listener).run()
 
 
@@ -92,7 +92,7 @@ def test_results_are_those_of_one_process(
     for name in ("inline", "ray"):
         folder, listener = tmp_path / name, Recorder()
         folder.mkdir()
-        bench = folder_bench(folder)
+        bench = folder_workbench(folder)
         executor = (
             InlineExecutor(bench)
             if name == "inline"
@@ -133,7 +133,7 @@ def test_random_graphs_end_like_in_one_process(cluster: Any, tmp_path: Path) -> 
             if name == "ray":
                 outcomes = run([*graph], folder, cluster.address)
             else:
-                inline = InlineExecutor(folder_bench(folder))
+                inline = InlineExecutor(folder_workbench(folder))
                 outcomes = Scheduler(graph, inline, stored_in(folder)).run()
             found.append((words(outcomes), outputs(folder)))
         assert found[0] == found[1]
@@ -202,7 +202,7 @@ def test_a_crash_has_a_reason_and_a_log(cluster: Any, tmp_path: Path) -> None:
 def test_a_running_task_is_cancelled(cluster: Any, tmp_path: Path) -> None:
     tasks = [task("a", payload="stay"), task("b", "a"), task("c")]
     listener = Recorder()
-    executor = RayExecutor(folder_bench(tmp_path), numbered_workers(1), cluster.address)
+    executor = RayExecutor(folder_workbench(tmp_path), numbered_workers(1), cluster.address)
     scheduler = Scheduler(TaskGraph(tasks), executor, stored_in(tmp_path), listener)
     pids: list[int] = []
 
@@ -231,7 +231,7 @@ def test_a_worker_keeps_its_workbench_and_has_its_environment(cluster: Any, tmp_
     listener.names = set()
     workers = numbered_workers(3, environment={"SEQUELA_TEST": "yes"})
     tasks = [task(f"t{i}", payload="identify") for i in range(8)] + [task("env", payload="tell SEQUELA_TEST")]
-    executor = RayExecutor(folder_bench(tmp_path), workers, cluster.address)
+    executor = RayExecutor(folder_workbench(tmp_path), workers, cluster.address)
     *ids, environment = [
         one.result for one in Scheduler(TaskGraph(tasks), executor, stored_in(tmp_path), listener).run()
     ]
@@ -289,7 +289,7 @@ def test_what_the_nodes_can_not_do_ends_the_run_with_a_message(
     with pytest.raises(SequelaError, match=r"worker 1 can't be started on the Ray cluster: .*only_here"):
         Scheduler(TaskGraph([task("a")]), executor, lambda task: False).run()
     big = numbered_workers(2, Resources(memory=2**50))
-    executor = RayExecutor(folder_bench(tmp_path), big, cluster.address, patience=0.5)
+    executor = RayExecutor(folder_workbench(tmp_path), big, cluster.address, patience=0.5)
     with pytest.raises(
         SequelaError, match=r"No node .* 1 CPU and 1048576\.00 GiB of memory\. The nodes: .*\(1 CPU, "
     ):
@@ -325,12 +325,12 @@ MAIN = """
 import signal, sys
 from pathlib import Path
 from sequela.scheduling import RayExecutor, Scheduler, TaskGraph, numbered_workers
-from support.scheduling import folder_bench, stored_in, task
+from support.scheduling import folder_workbench, stored_in, task
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored if the tests run in the background
 folder = Path(sys.argv[1])
 tasks = [task("done"), *(task(key, "done", payload="hang") for key in "ab"), task("never", "a", "b")]
-executor = RayExecutor(folder_bench(folder), numbered_workers(2), cpus=0.5)
+executor = RayExecutor(folder_workbench(folder), numbered_workers(2), cpus=0.5)
 try:
     Scheduler(TaskGraph(tasks), executor, stored_in(folder)).run()
 except KeyboardInterrupt:
@@ -362,7 +362,7 @@ def test_a_cluster_of_its_own_ends_with_the_main_process(
 
 def test_a_run_with_a_cluster_of_its_own(mark: str, tmp_path: Path) -> None:
     before = signal.getsignal(signal.SIGTERM)
-    executor = RayExecutor(folder_bench(tmp_path), numbered_workers(2), cpus=0.5)
+    executor = RayExecutor(folder_workbench(tmp_path), numbered_workers(2), cpus=0.5)
     for key in "ab":
         (outcome,) = Scheduler(TaskGraph([task(key)]), executor, stored_in(tmp_path)).run()
         assert outcome.has_output

@@ -8,7 +8,7 @@ from pathlib import Path
 from sequela.scheduling import Lost, Replied, Report, Succeeded, Task, Worker
 from sequela.scheduling.ray_worker import RayWorker
 from sequela.scheduling.reporting import Logged, Message, ProgressMade, Said
-from support.scheduling import folder_bench, is_alive, task, wait_until
+from support.scheduling import folder_workbench, is_alive, task, wait_until
 
 
 def heard(worker: RayWorker, given: Task) -> tuple[list[Message], Report]:
@@ -26,7 +26,9 @@ def heard(worker: RayWorker, given: Task) -> tuple[list[Message], Report]:
 
 def test_an_actor_passes_tasks_to_a_process_and_messages_back(tmp_path: Path) -> None:
     handlers = list(logging.getLogger().handlers)
-    worker = RayWorker(folder_bench(tmp_path), Worker("worker 7", environment={"SEQUELA_TEST": "yes"}), 10)
+    worker = RayWorker(
+        folder_workbench(tmp_path), Worker("worker 7", environment={"SEQUELA_TEST": "yes"}), 10
+    )
     try:
         assert worker.listen(0.01).reports == ()
         _, told = heard(worker, task("env", payload="tell SEQUELA_TEST"))

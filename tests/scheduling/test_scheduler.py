@@ -32,9 +32,9 @@ from support.scheduling import (
     FolderBench,
     Recorder,
     ShuffledExecutor,
-    broken_bench,
+    broken_workbench,
     expected_states,
-    folder_bench,
+    folder_workbench,
     outputs,
     stored_in,
     task,
@@ -45,7 +45,7 @@ def run(
     graph: TaskGraph, folder: Path, executor: Executor | None = None, listener: Recorder | None = None
 ) -> list[Outcome]:
     """Runs a graph with a folder as the store, by default in this process."""
-    used = executor or InlineExecutor(folder_bench(folder))
+    used = executor or InlineExecutor(folder_workbench(folder))
     return Scheduler(graph, used, stored_in(folder), listener).run()
 
 
@@ -226,7 +226,7 @@ def test_an_error_of_the_user_is_not_tried_again(tmp_path: Path) -> None:
 
 
 def test_a_factory_that_fails_is_a_failure_of_each_task(tmp_path: Path) -> None:
-    outcomes = run(TaskGraph([task("a"), task("b")]), tmp_path, InlineExecutor(broken_bench))
+    outcomes = run(TaskGraph([task("a"), task("b")]), tmp_path, InlineExecutor(broken_workbench))
     assert [str(one) for one in outcomes] == [
         f"task {key}: failed after 3 tries: OSError: no such model" for key in "ab"
     ]
@@ -246,7 +246,7 @@ def test_a_damaged_output_is_made_again(tmp_path: Path) -> None:
 def test_a_task_that_never_fits_is_an_error_before_anything_runs(tmp_path: Path) -> None:
     big = Resources(memory=80 * 2**30)
     graph = TaskGraph([task("a"), task("b", resources=big), task("c", resources=big)])
-    executor = InlineExecutor(folder_bench(tmp_path), Resources(memory=2**30))
+    executor = InlineExecutor(folder_workbench(tmp_path), Resources(memory=2**30))
     with pytest.raises(BadInputError, match=r"'task b' \(and 1 more task\) needs 80\.00 GiB of memory"):
         run(graph, tmp_path, executor)
     assert not (tmp_path / "begun").exists()
@@ -281,7 +281,7 @@ class Calling(Recorder):
 
 
 def run_calling(graph: TaskGraph, folder: Path, listener: Calling) -> list[Outcome]:
-    scheduler = Scheduler(graph, InlineExecutor(folder_bench(folder)), stored_in(folder), listener)
+    scheduler = Scheduler(graph, InlineExecutor(folder_workbench(folder)), stored_in(folder), listener)
     listener.scheduler = scheduler
     return scheduler.run()
 
@@ -429,7 +429,9 @@ def test_a_task_that_was_put_off_can_be_cancelled(tmp_path: Path) -> None:
             scheduler.cancel([task.key])
 
     graph = TaskGraph([task("a", payload="busy 99 made"), task("b", "a"), task("c")])
-    scheduler = Scheduler(graph, InlineExecutor(folder_bench(tmp_path)), stored_in(tmp_path), Cancelling())
+    scheduler = Scheduler(
+        graph, InlineExecutor(folder_workbench(tmp_path)), stored_in(tmp_path), Cancelling()
+    )
     assert states(scheduler.run()) == {"a": "cancelled", "b": "cancelled", "c": "done"}
 
 

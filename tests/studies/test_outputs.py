@@ -102,7 +102,7 @@ def test_a_checkpoint_is_the_one_that_was_stored(
     plan = make_plan(study)
     (stored,) = outputs.store.entries([Kind.CHECKPOINT])
     workspace = ModelWorkspace(plan, study.models[0], Precision("float32"), SILENT)
-    session = workspace.trajectories[0, 0].session
+    session = workspace.trajectories[0, None, 0].session
     read = outputs.read_checkpoint(stored.address, 2, workspace.model, session.editor)
     assert read.n_edits == 2
     (measurement,) = outputs.store.entries([Kind.EVALUATION])

@@ -20,7 +20,7 @@ from sequela.scheduling import Outcome, Task
 from sequela.scheduling.ray_cluster import LOOPBACK
 from sequela.store import Kind
 from sequela.store import open_store as open_objects
-from sequela.studies import Study, run, run_study
+from sequela.studies import Study, run_study, task_sources
 from sequela.studies.run_listener import RunListener
 from sequela.studies.tasks import EditTask, MeasureTask
 from sequela.studies.workers import Workers
@@ -35,7 +35,7 @@ from support.ray_clusters import (
 from support.runs import MessageLog, checkpoint_files, edit_records, measured
 from support.scheduling import PATIENCE, wait_until
 from support.studies import write_study
-from support.watched_nodes import WatchedBench
+from support.watched_nodes import WatchedWorkbench
 
 MakeStudy = Callable[..., Study]
 
@@ -111,7 +111,7 @@ def test_a_study_on_two_nodes_of_which_one_is_lost(
     study, loads = make_study(editors=[ROME]), tmp_path / "loads"
     run_study(study, tmp_path / "alone")
     monkeypatch.setenv("SEQUELA_STORE", str(tmp_path / "empty"))
-    monkeypatch.setattr(run, "NodeWorkbench", partial(WatchedBench, loads))
+    monkeypatch.setattr(task_sources, "NodeWorkbench", partial(WatchedWorkbench, loads))
     with two_nodes() as cluster:
         head, other = cluster.list_all_nodes()
 

@@ -73,7 +73,7 @@ class TestErrorsBeforeTheRun:
     ) -> None:
         usage = namedtuple("usage", "total used free")
         monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(100, 99, 1))
-        with pytest.raises(SequelaError, match="MiB of free space"):
+        with pytest.raises(SequelaError, match=r"1 byte of free space; 200\.0 MiB"):
             run_study(make_study(models=["/no/model"]), tmp_path / "run")
 
     @pytest.mark.parametrize(

@@ -203,11 +203,12 @@ def test_edits_that_two_orders_share_are_done_for_the_one_that_was_not_canceled(
 
 def test_a_cell_is_known_by_the_names_of_the_study(finished: Path) -> None:
     (model,) = read_manifest(finished).config["models"]
-    assert known_cell(finished, model, "ft-m", 0) == Cell(model=model, editor="ft-m", seed=0)
+    assert known_cell(finished, model, "ft-m", None, 0) == Cell(model=model, editor="ft-m", seed=0)
     for given, kind, hint in (
-        (("tiny", "rome", None), "model", model),
-        ((model, "rone", None), "method", "'rome'"),
-        ((model, "rome", 7), "shuffle seed", "0"),
+        (("tiny", "rome", None, None), "model", model),
+        ((model, "rone", None, None), "method", "'rome'"),
+        ((model, "rome", None, 7), "shuffle seed", "0"),
+        ((model, "rome", 1, None), "sample", ""),
     ):
         with pytest.raises(UnknownNameError, match=f"Unknown {kind} of this run") as caught:
             known_cell(finished, *given)

@@ -316,7 +316,7 @@ PLACES = {
     "files": "sequela.results.store.remove_item_files",
     "checkpoints": "sequela.studies.study_update.shutil.rmtree",
     "manifest": "sequela.studies.run.write_manifest",
-    "tasks": "sequela.studies.run._run_tasks",
+    "tasks": "sequela.studies.run.run_tasks",
 }
 """The functions in which an update is killed."""
 

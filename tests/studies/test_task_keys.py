@@ -13,6 +13,7 @@ from sequela.studies import Study
 from sequela.studies.model_workspace import ModelWorkspace
 from sequela.studies.plan import make_plan
 from sequela.studies.task_keys import TaskKeys
+from sequela.studies.tasks import Position
 
 MakeStudy = Callable[..., Study]
 Keys = dict[str, str]
@@ -30,7 +31,10 @@ def keys_of(make_study: MakeStudy) -> Callable[..., Keys]:
         (model,) = plan.study.models
         workspace = ModelWorkspace(plan, model, Precision(changes.get("dtype", "float32")), SILENT)
         method = [choice.name for choice, _ in plan.editors].index("ft-m")
-        made = {n: workspace.checkpoint_output(method, plan.study.order_seeds[0], n) for n in (1, 2)}
+        made = {
+            n: workspace.checkpoint_output(position(workspace, method, plan.study.order_seeds[0], n))
+            for n in (1, 2)
+        }
         of = workspace.keys
         return dict(
             _named(
@@ -47,6 +51,10 @@ def keys_of(make_study: MakeStudy) -> Callable[..., Keys]:
         )
 
     return keys
+
+
+def position(workspace: ModelWorkspace, method: int, seed: int, n_edits: int) -> Position:
+    return Position(workspace.model.name, method, order_seed=seed, n_edits=n_edits)
 
 
 def _named(outputs: list[tuple[str, Any]]) -> Iterator[tuple[str, str]]:
@@ -116,7 +124,7 @@ def test_the_cut_into_batches_decides_a_checkpoint(make_study: MakeStudy) -> Non
         study = make_study(editors=[{**FT_M, "batch_size": batch_size}], checkpoints=[0, 2])
         plan = make_plan(study)
         workspace = ModelWorkspace(plan, study.models[0], Precision("float32"), SILENT)
-        return workspace.checkpoint_output(0, 0, 2).key
+        return workspace.checkpoint_output(position(workspace, 0, 0, 2)).key
 
     assert after_two(1) != after_two(2)
 
@@ -126,8 +134,8 @@ def test_the_order_of_edits_decides_a_checkpoint_and_nothing_else_does(make_stud
     workspace = ModelWorkspace(plan, plan.study.models[0], Precision("float32"), SILENT)
     by_order = {
         (
-            tuple(edit.id for edit in workspace.trajectories[0, seed].edits[:n]),
-            workspace.checkpoint_output(0, seed, n).key,
+            tuple(edit.id for edit in workspace.trajectories[0, None, seed].edits[:n]),
+            workspace.checkpoint_output(position(workspace, 0, seed, n)).key,
         )
         for seed in range(6)
         for n in (1, 2)
@@ -139,7 +147,7 @@ def test_the_description_of_an_output_is_what_its_key_hashes(make_study: MakeStu
     plan = make_plan(make_study(editors=[FT_M]))
     workspace = ModelWorkspace(plan, plan.study.models[0], Precision("float32"), SILENT)
     assert isinstance(workspace.keys, TaskKeys)
-    about = workspace.checkpoint_output(0, 0, 2).about
+    about = workspace.checkpoint_output(position(workspace, 0, 0, 2)).about
     assert about["method"] == "ft-m"
     assert [len(batch) for batch in about["edits"]] == [1, 1]
     assert about["model"] == workspace.model.fingerprint

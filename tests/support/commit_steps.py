@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
@@ -24,17 +25,21 @@ class Steps:
 
     Args:
         record: The file: a line for each step, with its kind. None to record nothing.
-        kill_at: The number of a step, from 1; 0 for none.
+        kill_at: The number of a step among those of its kind, from 1; 0 for none.
+        kind: The kind of that step.
         moment: Whether the process ends before or after it.
     """
 
-    def __init__(self, record: Path | None = None, kill_at: int = 0, moment: Moment = "before") -> None:
+    def __init__(
+        self, record: Path | None = None, kill_at: int = 0, kind: str = "", moment: Moment = "before"
+    ) -> None:
         self._descriptor = None
         if record is not None:
             self._descriptor = os.open(record, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
         self._kill_at = kill_at
+        self._kind = kind
         self._moment = moment
-        self.count = 0
+        self._counts: Counter[str] = Counter()
 
     def install(self) -> None:
         """Watches the steps of this process from now on."""
@@ -45,17 +50,17 @@ class Steps:
 
     def _watched(self, name: str, act: Callable[..., Any]) -> Callable[..., Any]:
         def watched(*arguments: Any, **named: Any) -> Any:
-            self.count += 1
-            number = self.count
+            self._counts[name] += 1
+            number = self._counts[name]
             if self._descriptor is not None:
                 os.write(self._descriptor, f"{name}\n".encode())
-            self._end(number, "before")
+            self._end(name, number, "before")
             answer = act(*arguments, **named)
-            self._end(number, "after")
+            self._end(name, number, "after")
             return answer
 
         return watched
 
-    def _end(self, number: int, moment: Moment) -> None:
-        if number == self._kill_at and moment == self._moment:
+    def _end(self, kind: str, number: int, moment: Moment) -> None:
+        if (kind, number, moment) == (self._kind, self._kill_at, self._moment):
             os.kill(os.getpid(), signal.SIGKILL)

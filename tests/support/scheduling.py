@@ -169,7 +169,7 @@ class Unloadable:
         return int, ("x",)
 
 
-def folder_bench(folder: Path) -> Callable[[], FolderBench]:
+def folder_workbench(folder: Path) -> Callable[[], FolderBench]:
     """Returns a factory that can be pickled."""
     return partial(FolderBench, folder)
 
@@ -179,7 +179,7 @@ def stored_in(folder: Path) -> Callable[[Task], bool]:
     return lambda task: (folder / task.key).exists()
 
 
-def broken_bench() -> Workbench:
+def broken_workbench() -> Workbench:
     """A factory that fails."""
     raise OSError("no such model")
 

@@ -60,6 +60,7 @@ def prepare(
     journal: str,
     steps: str | None = None,
     kill_at: int = 0,
+    kind: str = "",
     moment: Moment = "before",
     trouble: str | None = None,
 ) -> None:
@@ -68,7 +69,8 @@ def prepare(
     Args:
         journal: The file for the tasks that begin, end and are tried again.
         steps: The file for the commit steps.
-        kill_at: The number of the step at which the process is killed; 0 for none.
+        kill_at: The number, among those of its kind, of the step at which the process is killed; 0 for none.
+        kind: The kind of that step.
         moment: Whether before or after it.
         trouble: The folder with orders for the suite `trouble`, which is installed.
 
@@ -103,7 +105,7 @@ def prepare(
     sequela.reports.write_report = lambda folder, page: page / "index.html"
     if trouble:
         install_trouble(Path(trouble))
-    Steps(Path(steps) if steps else None, kill_at, moment).install()
+    Steps(Path(steps) if steps else None, kill_at, kind, moment).install()
 
 
 @dataclass
@@ -232,14 +234,14 @@ class Torture:
 
 
 def steps_to_try(record: Path, n: int, seed: int = 0) -> list[tuple[int, str, Moment]]:
-    """Chooses steps of an uninterrupted run at which to kill others: number, kind, before or after.
+    """Chooses steps of an uninterrupted run at which to kill others: number in its kind, kind, moment.
 
-    Every kind of step gets its turn, each at random places.
+    Every kind of step gets its turn, each at random places; the last few of a kind may not be reached again.
     """
-    kinds = record.read_text().split()
+    counts = Counter(record.read_text().split())
     chooser = random.Random(seed)
-    by_kind = {kind: [i for i, one in enumerate(kinds, start=1) if one == kind] for kind in STEPS}
-    left = {kind: chooser.sample(numbers, len(numbers)) for kind, numbers in by_kind.items() if numbers}
+    by_kind = {kind: range(1, max(2, counts[kind] - 5)) for kind in STEPS if counts[kind]}
+    left = {kind: chooser.sample(numbers, len(numbers)) for kind, numbers in by_kind.items()}
     moments: list[Moment] = ["before", "after"]
     chosen: list[tuple[int, str, Moment]] = []
     while len(chosen) < n and left:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from sequela.studies import model_bench
+from sequela.studies import model_workspace
 from sequela.studies.node_workbench import NodeWorkbench
 from sequela.studies.workbench import StudyWorkbench
 
 
-class WatchedBench(NodeWorkbench):
+class WatchedWorkbench(NodeWorkbench):
     """A workbench whose process writes a line to a file when it loads a model.
 
     Args:
@@ -23,12 +23,12 @@ class WatchedBench(NodeWorkbench):
         self._file = file
 
     def __call__(self) -> StudyWorkbench:
-        load = model_bench.load_model
+        load = model_workspace.load_model
 
         def noted(name: str, **options: Any) -> Any:
             with self._file.open("a") as file:
                 file.write(f"{name}\n")
             return load(name, **options)
 
-        model_bench.load_model = noted
+        model_workspace.load_model = noted
         return super().__call__()

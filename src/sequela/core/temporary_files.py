@@ -66,6 +66,12 @@ def remove_strays(folder: Path) -> None:
                 stray.unlink()
 
 
+def remove_strays_within(folder: Path) -> None:
+    """Removes what `remove_strays` removes from a folder and from all folders in it, at any depth."""
+    for inner, _, _ in os.walk(folder):
+        remove_strays(Path(inner))
+
+
 def sync_file(path: Path) -> None:
     """Waits until the content of a file is on the disk, so that no power cut can lose it."""
     descriptor = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)  # Windows wants to write

@@ -20,6 +20,7 @@ from sequela.core.interrupts import interrupts_deferred
 from sequela.core.paths import cache_folder, ensure_writable
 from sequela.core.precision import choose_precision
 from sequela.core.progress import SILENT, Progress, watched
+from sequela.core.temporary_files import remove_strays_within
 from sequela.models.loading import choose_device
 from sequela.results import Manifest, ResultsStore, Status, open_store, read_manifest, write_manifest
 from sequela.results.manifest import MANIFEST_NAME
@@ -131,6 +132,7 @@ def _run(setup: RunSetup, requests: RunRequests | None = None) -> RunResult:
         requests: The requests to a run that is taken over; None drops those of an earlier run.
     """
     plan, folder, progress = setup.plan, setup.folder, setup.progress
+    remove_strays_within(folder)  # also from folders to which nothing more is written
     if requests is None:
         requests = RunRequests(folder)
         requests.clear()

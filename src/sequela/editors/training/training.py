@@ -22,6 +22,7 @@ from sequela.core.errors import BadInputError, IntegrityError
 from sequela.core.files import load_tensors, save_tensors
 from sequela.core.hashing import hash_json
 from sequela.core.locks import waiting_lock
+from sequela.core.paths import ensure_writable
 from sequela.core.progress import Progress
 from sequela.core.seeding import seeded
 from sequela.editors.training.artifact import Artifact, ValidationPoint, describe_artifact, save_network
@@ -134,6 +135,7 @@ class Training:
             The description of the best network.
         """
         what = f"training {self._editor.name} for {self._model.name} in {self._folder}"
+        ensure_writable(self._folder)
         with waiting_lock(self._folder / ".lock", what, self._progress):
             self._resume()
             return self._train()
