@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import json
 import socket
-from datetime import datetime, timedelta, timezone
+from collections.abc import Callable
+from datetime import datetime, timedelta, timezone, tzinfo
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from sequela.core.errors import BadInputError, IntegrityError
 from sequela.store import Address, Kind, Store, run_id_of
 from sequela.store.documents import with_digest
 from sequela.store.pruning import prune
-from support.stores import CONTENT, content_of, put, rewrite
+from support.stores import CONTENT, content_of, local_store, put, remote_store, rewrite
 
 SIZE = sum(map(len, CONTENT.values()))
 
@@ -103,6 +104,34 @@ def test_age_counts_from_when_an_object_was_last_needed(store: Store, tmp_path: 
     assert removed(store, days=31, older_than=month) == set()
     assert removed(store, days=51, older_than=month, unused=True) == set()
     assert removed(store, days=51, older_than=month) == {str(address)}
+
+
+@pytest.mark.parametrize("make_store", [local_store, lambda folder: remote_store(folder, folder / "copies")])
+@pytest.mark.parametrize("years", [-20, 20])
+def test_a_wrong_clock_removes_nothing_too_early(
+    make_store: Callable[[Path], Store], years: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Wrong(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Wrong:
+            found = datetime.now(tz) + timedelta(days=365 * years)
+            return cls.fromtimestamp(found.timestamp(), tz)
+
+    store, month = make_store(tmp_path / "store"), timedelta(days=30)
+    with monkeypatch.context() as patch:
+        patch.setattr("sequela.store.description.datetime", Wrong)
+        patch.setattr("sequela.store.registrations.datetime", Wrong)
+        made, used = put(store, edits=1), put(store, edits=2)
+        store.register("theirs", run_folder(tmp_path), [used])
+        on_another_host(tmp_path, "theirs")
+    description = next(one.description for one in store.entries() if one.address == made)
+    assert description is not None
+    assert abs((description.created - datetime.now(timezone.utc)).days) > 7000
+    assert not set(store.prune(older_than=month))
+    with monkeypatch.context() as patch:  # the clock of the machine that prunes is wrong
+        patch.setattr("sequela.store.local.datetime", Wrong)
+        patch.setattr("sequela.store.remote.datetime", Wrong)
+        assert not set(store.prune(older_than=month, unused=True))
 
 
 @pytest.mark.parametrize("days", [0, 10**6])

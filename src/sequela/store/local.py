@@ -12,6 +12,7 @@ import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import BinaryIO
 
@@ -174,6 +175,24 @@ class LocalStorage:
         with in_words(self.location, "write to"):
             self.folder.joinpath(name).unlink(missing_ok=True)
 
+    def written(self, name: str) -> datetime | None:
+        """Returns when a document was written, by the clock of the file system; None if there is none."""
+        with in_words(self.location, "read"), suppress(FileNotFoundError, NotADirectoryError):
+            return _in_utc(self.folder.joinpath(name).stat().st_mtime)
+        return None
+
+    def now(self) -> datetime:
+        """Returns the time by the clock of the file system, which may be that of another machine."""
+        probe = self.folder / TEMPORARY / secrets.token_hex(8)
+        try:
+            probe.touch()
+            return _in_utc(probe.stat().st_mtime)
+        except OSError:  # there is no store yet, or it can't be written to
+            return datetime.now(timezone.utc)
+        finally:
+            with suppress(OSError):
+                probe.unlink()
+
     def names(self, folder: str) -> list[str]:
         """Returns the names in a folder of the store, in order."""
         with in_words(self.location, "read"), suppress(FileNotFoundError, NotADirectoryError):
@@ -282,6 +301,10 @@ class LocalStorage:
             sync_folder(aside.parent)
             sync_folder(self._place(address).parent)
         return str(aside)
+
+
+def _in_utc(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, timezone.utc)
 
 
 def _size(folder: Path) -> int:

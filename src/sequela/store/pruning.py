@@ -9,9 +9,10 @@ from typing import Literal
 
 from sequela.core.errors import BadInputError
 from sequela.store.address import Address
+from sequela.store.description import DESCRIPTION
 from sequela.store.entries import Entry, entries_of
 from sequela.store.registrations import Registration, registrations, unregister
-from sequela.store.storage import Storage
+from sequela.store.storage import OBJECTS, Storage
 
 Reason = Literal["old", "unused", "remnant", "ended run"]
 
@@ -43,7 +44,7 @@ def prune(
             of other machines that registered longer ago no longer count as users.
         unused: Removes only objects that no run uses.
         dry_run: Removes nothing.
-        now: The time; the present one by default.
+        now: The time; the present one, by the clock of the place, by default.
 
     Raises:
         BadInputError: Neither `older_than` nor `unused` was given, or the age is negative.
@@ -53,7 +54,7 @@ def prune(
         raise BadInputError("It isn't stated what to remove.", hint="State an age, or unused objects only.")
     if older_than is not None and older_than < timedelta(0):
         raise BadInputError(f"The age {older_than} is negative.")
-    return _removals(storage, older_than, unused, dry_run, now or datetime.now(timezone.utc))
+    return _removals(storage, older_than, unused, dry_run, now or storage.now())
 
 
 def _removals(
@@ -71,7 +72,7 @@ def _removals(
     for entry in entries_of(storage):
         if unused and entry.address in used:
             continue
-        if since is not None and not _last_needed_before(entry, counting, since):
+        if since is not None and not _last_needed_before(storage, entry, counting, since):
             continue
         if entry.is_newer:
             continue
@@ -91,8 +92,15 @@ def _before(now: datetime, age: timedelta) -> datetime:
         return datetime.min.replace(tzinfo=timezone.utc)
 
 
-def _last_needed_before(entry: Entry, counting: list[Registration], since: datetime) -> bool:
+def _last_needed_before(
+    storage: Storage, entry: Entry, counting: list[Registration], since: datetime
+) -> bool:
+    """Returns whether an object was neither made nor registered from a time on.
+
+    The machine that made it may have a wrong clock: the later one of its time and the store's counts.
+    """
     if entry.description is None:
         return False
     times = [one.registered for one in counting if entry.address in one.addresses]
-    return max([entry.description.created, *times]) < since
+    written = storage.written(f"{OBJECTS}/{entry.address}/{DESCRIPTION}")
+    return max([entry.description.created, *times, *([written] if written else [])]) < since

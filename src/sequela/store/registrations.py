@@ -6,7 +6,7 @@ import hashlib
 import re
 import socket
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -42,7 +42,8 @@ class Registration:
         host: The name of the machine where it runs.
         folder: The folder of the run on that machine.
         addresses: The objects that it uses.
-        registered: The time of its last registration, by the clock of its machine.
+        registered: The time of its last registration, by the clock of its machine or, if that is later, of
+            the store: an object must not go too early because a clock is wrong.
     """
 
     run_id: str
@@ -114,7 +115,8 @@ def registrations(storage: Storage) -> Iterator[Registration]:
         if name.endswith(".json"):
             data = storage.read(f"{RUNS}/{name}")
             if data is not None:
-                yield _read(data, f"{RUNS}/{name}")
+                found, written = _read(data, f"{RUNS}/{name}"), storage.written(f"{RUNS}/{name}")
+                yield found if written is None else replace(found, registered=max(found.registered, written))
 
 
 def _read(data: bytes, name: str) -> Registration:

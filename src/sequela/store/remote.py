@@ -11,6 +11,7 @@ import secrets
 import socket
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import BinaryIO
 
@@ -166,6 +167,21 @@ class RemoteStorage:
     def delete(self, name: str) -> None:
         """Removes a document of the store; does nothing if there is none."""
         self._files.remove(name)
+
+    def written(self, name: str) -> datetime | None:
+        """Returns when a document was written, by the clock of the server; None if it doesn't say."""
+        return self._files.written(name)
+
+    def now(self) -> datetime:
+        """Returns the time by the clock of the server; by that of this machine if it doesn't say."""
+        probe = f"{TEMPORARY}/{secrets.token_hex(8)}"
+        try:
+            self._files.write(probe, b"")
+            found = self._files.written(probe)
+            self._files.remove(probe)
+        except StoreError:  # it can only be read
+            found = None
+        return found or datetime.now(timezone.utc)
 
     def names(self, folder: str) -> list[str]:
         """Returns the names in a folder of the store, in order."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 
@@ -75,6 +76,19 @@ class RemoteFiles:
             return []
 
         return self._within(f"list {folder}", action)
+
+    def written(self, name: str) -> datetime | None:
+        """Returns when a file was written, by the clock of the server; None if it doesn't say."""
+
+        def action() -> datetime | None:
+            with suppress(*_MISSING, NotImplementedError, KeyError):
+                self._system.invalidate_cache()
+                found = self._system.modified(self._path(name))
+                if isinstance(found, datetime):
+                    return found if found.tzinfo else found.replace(tzinfo=timezone.utc)
+            return None
+
+        return self._within(f"look for {name}", action)
 
     def write(self, name: str, data: bytes) -> None:
         """Writes a small file completely or not at all: to `temporary` at first, then moved to its place."""

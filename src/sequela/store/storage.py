@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -118,6 +119,14 @@ class Storage(Protocol):
 
     def delete(self, name: str) -> None:
         """Removes a document of the store; does nothing if there is none."""
+        ...
+
+    def written(self, name: str) -> datetime | None:
+        """Returns when a document was written, by the clock of the place; None if that doesn't say."""
+        ...
+
+    def now(self) -> datetime:
+        """Returns the time by the clock of the place; by that of this machine if the place has none."""
         ...
 
     def names(self, folder: str) -> list[str]:
