@@ -391,7 +391,7 @@ def test_an_interrupt_leaves_the_run_at_once(tmp_path: Path) -> None:
 
 @pytest.fixture
 def looking_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sequela.scheduling.scheduler.SECONDS_BETWEEN_LOOKS", 0.0)
+    monkeypatch.setattr("sequela.scheduling.graph_run.SECONDS_BETWEEN_LOOKS", 0.0)
 
 
 @pytest.mark.usefixtures("looking_often")

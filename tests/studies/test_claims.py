@@ -90,7 +90,7 @@ def test_tasks_without_an_output_are_done_by_each_process(store: Store, free: th
 
 
 def test_two_runs_at_once_make_nothing_twice(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sequela.scheduling.scheduler.SECONDS_BETWEEN_LOOKS", 0.0)
+    monkeypatch.setattr("sequela.scheduling.graph_run.SECONDS_BETWEEN_LOOKS", 0.0)
     made, free = Counter[str](), threading.Event()
     bases = [making(f"base {i}") for i in range(3)]
     tasks = [*bases, *(making(f"{base.label}, {i}", base) for base in bases for i in range(5))]
