@@ -103,6 +103,7 @@ def test_invalid_studies_are_reported(
     assert "Traceback" not in answer.stderr
 
 
+@pytest.mark.slow
 def test_a_study_grows_part_by_part(
     sequela: Sequela, world_folder: Path, edits_file: Path, tmp_path: Path
 ) -> None:

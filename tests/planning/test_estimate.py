@@ -71,6 +71,7 @@ def test_the_store_is_looked_at_if_it_is_asked_for(make_study: Callable[..., Stu
     assert (stored(looked), unknown(looked)) == (len(looked.tasks) - 1, 0)
 
 
+@pytest.mark.slow
 def test_checkpoints_take_the_estimated_space(make_study: Callable[..., Study], tmp_path: Path) -> None:
     study = make_study(editors=["rome", "ft-m", "grace"], checkpoints=[0, 4], suites=[])
     estimate = estimate_study(study)

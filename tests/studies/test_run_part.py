@@ -57,6 +57,7 @@ def test_three_parts_are_the_whole_study(study: Study, tmp_path: Path) -> None:
     assert without_load(content_of(folder)) == without_load(content_of(tmp_path / "whole"))
 
 
+@pytest.mark.slow
 def test_a_part_counts_the_whole_and_a_run_of_all_completes_it(study: Study, tmp_path: Path) -> None:
     folder, log = tmp_path / "run", WorkloadLog()
     result = run_study(study, folder, log, part=RunPart(editors=("grace",), order_seeds=(0,)))
