@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from sequela.edited import EditedModel
+from sequela.editors.session import EditSession
+from sequela.evaluation.suites.builtin import BuiltinSuite
 from sequela.studies import Study, run_study
+from support.forked import Source, forking
 from support.studies import small_study, write_edits
 from support.world import World
 
@@ -40,3 +46,29 @@ def finished(make_study: Callable[..., Study], tmp_path_factory: pytest.TempPath
         patch.setenv("SEQUELA_CACHE", str(folder.parent / "cache"))
         run_study(make_study(), folder)
     return folder
+
+
+@pytest.fixture
+def done(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """Counts the batches that a method applies, and the evaluations of unedited and edited models."""
+    counts: Counter[str] = Counter()
+    apply_batch, evaluate = EditSession.apply_batch, BuiltinSuite.evaluate
+
+    def counted_batch(self: EditSession, *args: Any) -> Any:
+        counts[self.editor.name] += 1
+        return apply_batch(self, *args)
+
+    def counted_evaluation(self: BuiltinSuite, model: EditedModel, *args: Any) -> Any:
+        counts["edited" if model.n_changes else "unedited"] += 1
+        return evaluate(self, model, *args)
+
+    monkeypatch.setattr(EditSession, "apply_batch", counted_batch)
+    monkeypatch.setattr(BuiltinSuite, "evaluate", counted_evaluation)
+    return counts
+
+
+@pytest.fixture(scope="module")
+def source() -> Iterator[Source]:
+    """Starts commands as processes of their own, without waiting for their imports."""
+    with forking() as found:
+        yield found

@@ -14,9 +14,6 @@ from typer.testing import CliRunner
 
 from sequela.cli.main import app
 from sequela.core.errors import BadInputError
-from sequela.edited import EditedModel
-from sequela.editors.session import EditSession
-from sequela.evaluation.suites.builtin import BuiltinSuite
 from sequela.reports import markdown_page
 from sequela.reports.html import render
 from sequela.reports.report_data import read_report_data
@@ -57,25 +54,6 @@ def sampled(make_sampled: MakeStudy, tmp_path_factory: pytest.TempPathFactory) -
         patch.setenv("SEQUELA_CACHE", str(folder.parent / "cache"))
         run_study(make_sampled([0, 1], order_seeds=[0, 1], alarms={"every": 1}), folder)
     return folder
-
-
-@pytest.fixture
-def done(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
-    """Counts the batches that a method applies, and the benchmarks of unedited and edited models."""
-    counts: Counter[str] = Counter()
-    apply_batch, evaluate = EditSession.apply_batch, BuiltinSuite.evaluate
-
-    def counted_batch(self: EditSession, *args: Any) -> Any:
-        counts[self.editor.name] += 1
-        return apply_batch(self, *args)
-
-    def counted_evaluation(self: BuiltinSuite, model: EditedModel, *args: Any) -> Any:
-        counts["edited" if model.n_changes else "unedited"] += 1
-        return evaluate(self, model, *args)
-
-    monkeypatch.setattr(EditSession, "apply_batch", counted_batch)
-    monkeypatch.setattr(BuiltinSuite, "evaluate", counted_evaluation)
-    return counts
 
 
 def output_of(*words: object) -> str:

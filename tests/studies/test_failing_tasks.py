@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from sequela.results import Status, open_store, read_manifest
-from support.forked import Source, forking
+from support.forked import Source
 from support.studies import small_study, write_edits, write_study
 from support.torture import Torture
 from support.trouble import LAST_WORDS, NAME, n_begun
 from support.world import World
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def source() -> Iterator[Source]:
-    with forking() as found:
-        yield found
 
 
 @pytest.fixture(scope="module")

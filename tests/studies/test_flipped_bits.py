@@ -7,7 +7,7 @@ import random
 import shutil
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from sequela.editors import create_editor
 from sequela.editors.storage import load_saved_edits
 from sequela.results import read_manifest
 from sequela.store import Address, DamagedObjectError, open_store, run_id_of
-from support.forked import Source, forking
+from support.forked import Source
 from support.mutations import damage
 from support.studies import small_study, write_edits, write_study
 from support.torture import METHODS, Torture
@@ -28,12 +28,6 @@ pytestmark = pytest.mark.slow
 
 N_POSITIONS = 200
 """The number of damages over all kinds of files."""
-
-
-@pytest.fixture(scope="module")
-def source() -> Iterator[Source]:
-    with forking() as found:
-        yield found
 
 
 @pytest.fixture(scope="module")

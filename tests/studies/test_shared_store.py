@@ -10,11 +10,8 @@ from typing import Any
 
 import pytest
 
-from sequela.edited import EditedModel
 from sequela.editors import create_editor
-from sequela.editors.session import EditSession
 from sequela.editors.training.stored_network import keep_network
-from sequela.evaluation.suites.builtin import BuiltinSuite
 from sequela.models import LanguageModel
 from sequela.statistics import CorpusSpec, Statistics
 from sequela.statistics import store as statistics_store
@@ -29,25 +26,6 @@ MakeStudy = Callable[..., Study]
 
 ROME = {"name": "rome", "settings": {"mom2_adjustment": False, "n_contexts": 1, "v_num_grad_steps": 8}}
 FT_M = {"name": "ft-m", "settings": {"num_steps": 30, "lr": 2e-3}}
-
-
-@pytest.fixture
-def done(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
-    """Counts the batches that a method applies, and the evaluations of unedited and edited models."""
-    counts: Counter[str] = Counter()
-    apply_batch, evaluate = EditSession.apply_batch, BuiltinSuite.evaluate
-
-    def counted_batch(self: EditSession, *args: Any) -> Any:
-        counts[self.editor.name] += 1
-        return apply_batch(self, *args)
-
-    def counted_evaluation(self: BuiltinSuite, model: EditedModel, *args: Any) -> Any:
-        counts["edited" if model.n_changes else "unedited"] += 1
-        return evaluate(self, model, *args)
-
-    monkeypatch.setattr(EditSession, "apply_batch", counted_batch)
-    monkeypatch.setattr(BuiltinSuite, "evaluate", counted_evaluation)
-    return counts
 
 
 @pytest.fixture

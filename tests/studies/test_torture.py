@@ -13,7 +13,6 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from sequela.cli.signals import STOPPED
 from sequela.results import Status, read_manifest
 from support.commit_steps import Moment
 from support.disks import BLOCK, MIB, mounted
-from support.forked import Source, forking
+from support.forked import Source
 from support.scheduling import is_alive, wait_until
 from support.torture import Torture, steps_to_try, write_torture_study
 from support.world import World
@@ -52,12 +51,6 @@ class Reference:
     names: set[str]
     steps: Path
     n_tasks: int
-
-
-@pytest.fixture(scope="module")
-def source() -> Iterator[Source]:
-    with forking() as found:
-        yield found
 
 
 @pytest.fixture(scope="module")
