@@ -103,10 +103,21 @@ def test_a_manifest_of_a_newer_version_is_named_as_such(tmp_path: Path, manifest
 
 
 def test_an_early_end_is_counted_once(manifest: Manifest) -> None:
-    end = EarlyEnd(model="tiny", method="rome", order_seed=0, n_unmeasured=2, note="It was stopped.")
+    end = EarlyEnd(
+        model="tiny",
+        method="rome",
+        order_seed=0,
+        n_edits=1,
+        reason="too slow",
+        n_unmeasured=2,
+        not_reached=(2, 5),
+    )
     ended = manifest.with_early_end(end)
     assert ended.evaluations_planned == manifest.evaluations_planned - 2
-    assert ended.notes == (*manifest.notes, "It was stopped.")
+    assert ended.notes == (
+        *manifest.notes,
+        "tiny, rome, shuffle seed 0: stopped after 1 edit: too slow. Checkpoints not reached: 2, 5.",
+    )
     assert ended.with_early_end(end) == ended
 
 

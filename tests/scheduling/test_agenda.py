@@ -120,3 +120,11 @@ def test_a_lost_output_that_fails_stops_the_task_that_waits() -> None:
     assert of.reopen(GRAPH["more"], ["edit"]) == [GRAPH["edit"]]
     assert [one.task.key for one in of.end(Outcome(GRAPH["edit"], State.FAILED))] == ["edit", "more", "eval2"]
     assert of.is_over
+
+
+def test_a_result_is_made_although_all_that_reads_it_is_stored() -> None:
+    graph = TaskGraph([task("stats"), task("edit", "stats", is_result=True), task("eval", "edit")])
+    of = agenda("eval", graph=graph)
+    assert [one.key for one in of.todo] == ["stats", "edit"]
+    assert states(of) == {"eval": "stored"}
+    assert agenda("eval", "edit", graph=graph).is_over

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -134,10 +136,26 @@ def test_jobs_for_parts_of_a_study_collect_one_after_the_other(
     assert [one.part for one in read_manifest(folder).history] == ["editor rome", "editor ft-m"]
 
 
+def test_it_waits_for_a_main_process_that_has_just_begun_to_update_the_run(
+    make_study: MakeStudy, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sequela.studies.joining.SECONDS_BETWEEN_TRIES", 0.0)
+    with held(folder) as lock:
+        os.utime(
+            lock.path, (time.time() + 10, time.time() + 10)
+        )  # later than the manifest, whatever the clock
+        monkeypatch.setattr("sequela.studies.joining.time.sleep", lambda seconds: lock.release())
+        result = run_study(make_study(checkpoints=[0, 2]), folder, join=True, update=True)
+    assert (result.status, result.joined) == (Status.COMPLETE, False)
+    assert {one.n_edits for one in measured(folder)} == {0, 2}
+
+
 def test_another_study_is_refused(make_study: MakeStudy, folder: Path) -> None:
     manifest = read_manifest(folder)
-    with held(folder), pytest.raises(OtherRunError, match="another study"):
-        run_study(make_study(checkpoints=[0, 2]), folder, join=True)
+    with held(folder) as lock:
+        os.utime(lock.path, (0, 0))  # the main process has written the manifest since it began
+        with pytest.raises(OtherRunError, match="another study"):
+            run_study(make_study(checkpoints=[0, 2]), folder, join=True)
     assert read_manifest(folder) == manifest
 
 

@@ -139,7 +139,7 @@ SMALL: dict[str, Any] = {"checkpoints": [0, 1], "suites": []}
         pytest.param(text_of, marks=pytest.mark.slow),
         pytest.param(demonstrations_of, marks=pytest.mark.slow),
         pytest.param(end_tokens_of, marks=pytest.mark.slow),
-        pytest.param(items_of, marks=pytest.mark.slow),
+        items_of,
         pytest.param(rules_of, marks=pytest.mark.slow),
     ],
 )

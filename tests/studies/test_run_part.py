@@ -88,6 +88,21 @@ def test_a_part_of_a_changed_study(study: Study, make_study: MakeStudy, tmp_path
         assert [key for key in other.evaluations() if key not in one.evaluations()] == []
 
 
+def test_early_ends_of_other_parts_stay_in_an_update(make_study: MakeStudy, tmp_path: Path) -> None:
+    folder, alarms = tmp_path / "run", {"every": 1, "stop_when": ["perplexity > 0.1x"]}
+    small = {"order_seeds": [0], "suites": [], "alarms": alarms}
+    run_study(make_study(editors=[FT_M], checkpoints=[0, 1, 2], **small), folder)
+    more = make_study(editors=[FT_M, GRACE], checkpoints=[0, 2], **small)
+    for part in (RunPart(editors=("grace",)), RunPart(editors=("ft-m",))):
+        assert run_study(more, folder, update=True, part=part).status is Status.COMPLETE
+    run_study(more, tmp_path / "whole")
+    ends, whole = read_manifest(folder), read_manifest(tmp_path / "whole")
+    assert set(ends.early_ends) == set(whole.early_ends)
+    assert len(ends.early_ends) == 2
+    assert ends.evaluations_planned == whole.evaluations_planned
+    assert set(ends.notes) == set(whole.notes)
+
+
 @pytest.mark.parametrize(
     ("part", "said"),
     [

@@ -89,6 +89,30 @@ def test_several_workers_give_the_same_results(make_study: MakeStudy, finished: 
     assert checkpoint_files(tmp_path / "run") == checkpoint_files(finished)
 
 
+@pytest.mark.parametrize("damaged", [0, 1])
+@pytest.mark.parametrize("is_gone", [False, True])
+def test_a_checkpoint_is_made_again_although_all_that_was_measured_on_it_is_there(
+    make_two: MakeStudy, damaged: int, is_gone: bool, tmp_path: Path
+) -> None:
+    study = make_two(editors=[FT_M], checkpoints=[0, 1, 2])
+    run_study(study, tmp_path / "first")
+    store = open_store()
+    entry = sorted(store.entries([Kind.CHECKPOINT]), key=lambda one: one.description.created)[damaged]  # type: ignore[union-attr]
+    folder = store.fetch(entry.address)
+    if is_gone:
+        shutil.rmtree(folder.parent)
+    else:
+        path = folder / "trajectory.json"
+        path.chmod(0o644)
+        path.write_bytes(path.read_bytes()[:-20])
+    result = run_study(study, tmp_path / "second")
+    assert result.done == result.planned
+    assert measured(tmp_path / "second") == measured(tmp_path / "first")
+    assert checkpoint_files(tmp_path / "second") == checkpoint_files(tmp_path / "first")
+    assert len(edit_records(tmp_path / "second")) == 2
+    assert entry.address in {one.address for one in store.entries([Kind.CHECKPOINT])}
+
+
 def test_a_damaged_output_is_computed_again(make_two: MakeStudy, tmp_path: Path) -> None:
     run_study(make_two(), tmp_path / "first")
     store = open_store()

@@ -20,14 +20,14 @@ _CONSEQUENCES = {
 class Agenda:
     """The bookkeeping of a run, without a clock, workers or errors.
 
-    A task is to be done unless its output is stored or nothing needs it: nothing needs a task if others read
-    its output and all of those are stored or not needed themselves. A task that can't be done because of its
-    needs ends when all of them have ended, because of the first one in the order of its `needs`, so that its
-    outcome doesn't depend on the order in which they ended.
+    A task is to be done unless its output is stored or nothing needs it: nothing needs a task if its output
+    isn't a result by itself, others read it, and all of those are stored or not needed themselves. A task
+    that can't be done because of its needs ends when all of them have ended, because of the first one in the
+    order of its `needs`, so that its outcome doesn't depend on the order in which they ended.
 
-    When a graph grows, the tasks that join are asked for like those of the beginning: those that no other one
-    of them reads in any case, the others if one that reads them is to be done. What is to be done stays so.
-    Hence what is done doesn't depend on which tasks joined first.
+    When a graph grows, the tasks that join are asked for like those of the beginning: results and those that
+    no other one of them reads in any case, the others if one that reads them is to be done. What is to be
+    done stays so. Hence what is done doesn't depend on which tasks joined first.
 
     Args:
         graph: The tasks.
@@ -52,7 +52,7 @@ class Agenda:
             joining: Those tasks; some may have been known.
         """
         read = {need for task in joining for need in task.needs}
-        asked_for = {task.key for task in joining} - read
+        asked_for = {task.key for task in joining if task.is_result or task.key not in read}
         needed: set[str] = set()
         for task in reversed([*graph]):
             is_asked_for = task.key in asked_for or needed.intersection(graph.dependents(task.key))

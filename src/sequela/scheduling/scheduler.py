@@ -23,8 +23,8 @@ TRIES = 3
 class Scheduler:
     """Runs the tasks of a graph: each one once, after those that it needs, in the order of the `Policy`.
 
-    * What is stored is not done again, nor what only stored tasks need. Whoever resumes a run runs the same
-      graph again.
+    * What is stored is not done again, nor what only stored tasks need, unless it is a result by itself.
+      Whoever resumes a run runs the same graph again.
     * A task that fails is tried again, on whatever worker is idle, unless the error is the user's. A worker
       that ends during a task counts as a failed try. A task that has failed does not stop the others; those
       that need it are not run.

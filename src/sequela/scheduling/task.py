@@ -56,6 +56,8 @@ class Task:
         weight: Its expected size relative to other tasks, such as seconds; decides the order and estimates.
         resources: What a worker must have.
         payload: What the workbench needs to do the task; compared by `==`, and pickled for other processes.
+        is_result: Whether its output is a result of the run by itself, so that it is made even if all that
+            reads it is stored.
 
     Raises:
         ValueError: The key is empty, or the weight is negative or not finite.
@@ -69,6 +71,7 @@ class Task:
     weight: float = field(default=1.0, compare=False)
     resources: Resources = Resources()
     payload: object = field(default=None, hash=False)
+    is_result: bool = False
 
     def __post_init__(self) -> None:
         if not self.key:

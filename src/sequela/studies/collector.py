@@ -28,7 +28,6 @@ from sequela.results import (
     ItemRecord,
     Labels,
     TaskResult,
-    order_label,
     with_dropped,
 )
 from sequela.scheduling import Outcome, Task
@@ -245,22 +244,17 @@ class Collector:
         plan, manifest = self._log.plan, self._log.manifest
         left = [n for n in plan.study.checkpoints if n > log.n_edits]
         unmonitored = sum(n > log.n_edits for n in plan.study.monitors_due(facts.batch_size))
-        unmeasured = len(left) * (len(plan.suites) + 1) + unmonitored
-        note = (
-            f"{to.model}, {facts.label}, {order_label(to.edit_sample, to.order_seed)}: stopped after "
-            f"{number_of('edit', log.n_edits)}: {log.stopped}."
-        )
-        if left:
-            note += f" Checkpoints not reached: {', '.join(map(str, left))}."
-        self._log.progress.say(note)
         end = EarlyEnd(
             model=to.model,
             method=facts.label,
             edit_sample=to.edit_sample,
             order_seed=to.order_seed,
-            n_unmeasured=unmeasured,
-            note=note,
+            n_edits=log.n_edits,
+            reason=log.stopped,
+            n_unmeasured=len(left) * (len(plan.suites) + 1) + unmonitored,
+            not_reached=tuple(left),
         )
+        self._log.progress.say(end.note)
         self._log.update(manifest.with_early_end(end))
 
     # Writing

@@ -32,6 +32,7 @@ from sequela.studies.run_manifest import open_manifest, with_inputs, with_model
 from sequela.studies.run_requests import Requested, RunRequests
 from sequela.studies.run_setup import RunSetup
 from sequela.studies.run_watch import RunWatch
+from sequela.studies.study_update import OtherRunError
 from sequela.studies.task_sources import first_tasks, stored_in, workers_of
 from sequela.studies.tasks import UNSTORED
 
@@ -133,13 +134,28 @@ class _Helper:
         """Ignores outputs: the main process collects them."""
 
     def _is_same_study(self) -> bool:
-        """Waits for the manifest of the main process; returns False with the lock if that ends before."""
-        while not (self._folder / MANIFEST_NAME).is_file():
+        """Waits for the manifest of the main process; returns False with the lock if that ends before.
+
+        Until the main process writes one, there may be that of an earlier version of the study.
+        """
+        while True:
+            if (self._folder / MANIFEST_NAME).is_file():
+                try:
+                    self._check_study(read_manifest(self._folder))
+                except OtherRunError:
+                    if not self._is_older_than_lock(self._folder / MANIFEST_NAME):
+                        raise
+                else:
+                    return True
             if acquired(self._lock):
                 return False
             time.sleep(SECONDS_BETWEEN_TRIES)
-        self._check_study(read_manifest(self._folder))
-        return True
+
+    def _is_older_than_lock(self, path: Path) -> bool:
+        try:
+            return path.stat().st_mtime_ns < self._lock.path.stat().st_mtime_ns
+        except FileNotFoundError:  # the main process has just ended
+            return True
 
     def _check_study(self, manifest: Manifest) -> None:
         open_manifest(self._setup.plan, self._folder, "", self._setup.precision, manifest)

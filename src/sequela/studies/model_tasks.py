@@ -282,6 +282,7 @@ class ModelTasks:
                 place,
                 pieces.EDIT_TOKENS * (stop - start),
                 payload=EditTask(at, start, before, reference),
+                is_result=True,
             )
             yield from self._measurements(trajectory, at, made)
             before = made.key

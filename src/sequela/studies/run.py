@@ -147,7 +147,8 @@ def _run(setup: RunSetup, requests: RunRequests | None = None) -> RunResult:
             # From now on the run isn't finished any more.
             write_manifest(folder, earlier.finish(Status.STOPPED) if changed and earlier else manifest)
             set_damage_aside(store, damage, folder, progress)
-        if changed is not None:
+        if changed is not None and earlier is not None:
+            write_manifest(folder, earlier.finish(Status.STOPPED, "its update was interrupted"))
             changed.apply(store, folder, progress)
             write_manifest(folder, manifest)  # last, so that an update that is interrupted is done again
             earlier = None

@@ -167,24 +167,30 @@ def _of_suites(earlier: Manifest, current: Manifest) -> Iterator[Change]:
     yield from (Change(f"suites: {one} is new") for one in known[1] if one not in known[0])
     yield from _of_quality(earlier, current)
     before, after = earlier.suite_versions, current.suite_versions
-    options = [{one["name"]: one for one in of.config["suites"]} for of in (earlier, current)]
-    for one in after:
-        if one not in before or before[one] == after[one] or one not in options[1]:
+    options = [_options_of_suites(one) for one in (earlier, current)]
+    for one in options[1]:
+        if one not in before or before[one] == after[one]:
             continue
-        if options[0].get(one) == options[1].get(one):
+        if options[0].get(one) == options[1][one]:
             yield Change(
                 f"suites: items, prompts or rules of {one} are others than in the run; it is measured again"
             )
         else:
             yield Change(f"suites: the options of {one} are changed; it is measured again")
-    of_same_version = [one for one in after if before.get(one) == after[one]]
+    of_same_version = [one for one in options[1] if before.get(one) == after[one]]
     for one in of_same_version:
-        if options[0].get(one) != options[1].get(one):
+        if options[0].get(one) != options[1][one]:
             yield Change(
                 f"suites: the options of {one} are changed, with the same items; its results stay",
                 Reach.NOTHING,
             )
     yield from _of_order("suites", earlier.config["suites"], current.config["suites"])
+
+
+def _options_of_suites(manifest: Manifest) -> dict[str, Any]:
+    """Returns the entries of a study's suites by the names of these; a file has the name that is in it."""
+    names = [one for one in suites_of(manifest) if one != EDIT_QUALITY]
+    return dict(zip(names, manifest.config["suites"], strict=True))
 
 
 def _of_quality(earlier: Manifest, current: Manifest) -> Iterator[Change]:

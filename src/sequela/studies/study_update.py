@@ -7,7 +7,7 @@ such as other weights under the same path, is decided by `outdated`.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from sequela.results import (
     ALARMS,
     EDIT_QUALITY,
     CostRecord,
+    EarlyEnd,
     EvaluationKey,
     HistoryEntry,
     Kept,
@@ -30,7 +31,13 @@ from sequela.results import (
 from sequela.results.manifest import utc_now
 from sequela.studies.grid import Evaluation, describe, evaluations, health_due
 from sequela.studies.study_changes import Change, Reach, changes_between
-from sequela.studies.trajectory_names import method_of, of_sample, trajectories_by_place, unedited_keys
+from sequela.studies.trajectory_names import (
+    method_of,
+    of_sample,
+    trajectories_by_place,
+    trajectory_name,
+    unedited_keys,
+)
 
 Place = tuple[str, str, int | None, int | None]
 """A trajectory: the model, the method as a hash of its settings, the sample of edits and the shuffle seed."""
@@ -139,7 +146,7 @@ class StudyUpdate:
         models = [] if Reach.EVERYTHING in self._reaches else current.config["models"]
         names = {name for name, place in self._names.items() if place in self._live}
         known = {*models, *map(method_of, names)}
-        return current.model_copy(
+        manifest = current.model_copy(
             update={
                 "started": earlier.started,
                 "model_hashes": {one: of for one, of in earlier.model_hashes.items() if one in models},
@@ -151,6 +158,20 @@ class StudyUpdate:
                 "history": history,
             }
         )
+        for end in self._ends():
+            manifest = manifest.with_early_end(end)
+        return manifest
+
+    def _ends(self) -> Iterator[EarlyEnd]:
+        """Yields the early ends of trajectories that stay, by the checkpoints and suites of the study now."""
+        planned = list(evaluations(self._current))
+        for end in self._earlier.early_ends:
+            name = trajectory_name(end.model, end.method, end.edit_sample, end.order_seed)
+            place = self._names.get(name)
+            if place in self._live:
+                left = [one for one in planned if _place(one) == place and one.n_edits > end.n_edits]
+                checkpoints = tuple(n for n in self._checkpoints(self._current) if n > end.n_edits)
+                yield end.model_copy(update={"n_unmeasured": len(left), "not_reached": checkpoints})
 
     # What stays
 
