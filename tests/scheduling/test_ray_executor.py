@@ -301,7 +301,7 @@ def test_as_many_workers_as_have_room(cluster: Any) -> None:
     assert [(one.name, one.environment) for one in workers] == [
         (f"worker {i}", {"A": "b"}) for i in (1, 2, 3, 4)
     ]
-    with pytest.raises(SequelaError, match=r"room for a worker with 1 CPU and 1 GPU and 0\.00 GiB"):
+    with pytest.raises(SequelaError, match=r"room for a worker with 1 CPU and 1 GPU and 0 bytes"):
         fitting_workers(cluster.address, Resources(gpus=1))
 
 

@@ -132,9 +132,13 @@ class ResultsStore:
             return self._find(connection, key) is not None
 
     def write_evaluation(
-        self, key: EvaluationKey, measurements: Sequence[Measurement], items: Sequence[ItemRecord] = ()
+        self,
+        key: EvaluationKey,
+        measurements: Sequence[Measurement],
+        items: Sequence[ItemRecord] = (),
+        costs: Sequence[CostRecord] = (),
     ) -> None:
-        """Writes a finished evaluation atomically.
+        """Writes a finished evaluation atomically, with what it has cost.
 
         A NaN is stored as None with a note, because SQLite has no NaN.
 
@@ -142,6 +146,7 @@ class ResultsStore:
             key: The key of the evaluation.
             measurements: The measurements, all of the key's suite and checkpoint.
             items: The per-item records behind them.
+            costs: The costs of the evaluation.
 
         Raises:
             ValueError: A measurement belongs to another suite or checkpoint.
@@ -169,6 +174,7 @@ class ResultsStore:
                         MEASUREMENT.insert(), [{**one, "evaluation_id": row_id} for one in rows]
                     )
                 _change_totals(connection, run, EVALUATION, added=[row["digest"]])
+                _insert_costs(connection, run, costs)
                 # A second evaluation with the same key has failed above, before it could overwrite the file
                 # of the first one.
                 if items:
@@ -280,15 +286,7 @@ class ResultsStore:
         Raises:
             SequelaError: Writing failed.
         """
-
-        def write(connection: Connection, run: Row) -> None:
-            first = _next_number(connection, COST, run)
-            rows = [cost_row(run["id"], number, one) for number, one in enumerate(records, start=first)]
-            if rows:
-                connection.execute(COST.insert(), rows)
-            _change_totals(connection, run, COST, added=[row["digest"] for row in rows])
-
-        self._write(write)
+        self._write(lambda connection, run: _insert_costs(connection, run, records))
 
     def discard_costs(self, step: str, trajectory: str, after: int) -> None:
         """Deletes the costs of a step after a number of edits; these edits are applied and counted again.
@@ -457,6 +455,14 @@ def _newest(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
         newest.pop(same_answers, None)  # the order is that of the newest
         newest[same_answers] = row
     return list(newest.values())
+
+
+def _insert_costs(connection: Connection, run: Row, records: Sequence[CostRecord]) -> None:
+    first = _next_number(connection, COST, run)
+    rows = [cost_row(run["id"], number, one) for number, one in enumerate(records, start=first)]
+    if rows:
+        connection.execute(COST.insert(), rows)
+    _change_totals(connection, run, COST, added=[row["digest"] for row in rows])
 
 
 def _next_number(connection: Connection, table: Table, run: Row) -> int:

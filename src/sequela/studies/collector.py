@@ -273,8 +273,8 @@ class Collector:
         log = self._log
         if log.store.has(key):
             return
-        log.store.write_evaluation(key, measurements(results, labels, model.baseline_of(labels)), items)
-        log.store.write_cost(_cost_of_measuring(key, labels, measured))
+        values = measurements(results, labels, model.baseline_of(labels))
+        log.store.write_evaluation(key, values, items, [_cost_of_measuring(key, labels, measured)])
         if description := headline(results):
             log.progress.say(f"{log.label(labels.model, position, key.suite)}: {description}")
 
@@ -290,9 +290,9 @@ class Collector:
             model_hash=health.model_hash,
         )
         if not self._log.store.has(key):
-            self._log.store.write_evaluation(key, measurements(results, labels, model.health_baseline))
-            if health.n_edits:
-                self._log.store.write_cost(_cost_of_measuring(key, labels, health))
+            costs = [_cost_of_measuring(key, labels, health)] if health.n_edits else []
+            values = measurements(results, labels, model.health_baseline)
+            self._log.store.write_evaluation(key, values, costs=costs)
 
     def _facts(self, at: Position) -> TrajectoryFacts:
         return self._models[at.model].facts.trajectories[at.trajectory]
