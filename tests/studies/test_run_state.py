@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -141,6 +141,15 @@ def test_a_paused_run_starts_nothing_until_it_goes_on(
     assert measured(folder) == measured(finished)
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Makes SIGINT an interrupt, which whoever started the tests in the background may have switched off."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_a_paused_run_can_be_stopped(make_study: MakeStudy, tmp_path: Path) -> None:
     folder = tmp_path / "run"
 
