@@ -139,6 +139,17 @@ def test_a_key_differs_when_any_part_differs(store: ResultsStore) -> None:
     assert not store.has(KEY.model_copy(update={"model_hash": "m2"}))
 
 
+def test_an_evaluation_is_written_with_its_cost_or_not_at_all(store: ResultsStore) -> None:
+    cost = CostRecord(step="evaluate", seconds=1.5, suite=KEY.suite)
+    store.write_evaluation(KEY, [measurement()], [item("1")], [cost])
+    assert store.costs() == [cost]
+    assert store.damage() == []
+    with pytest.raises(SequelaError):
+        store.write_evaluation(KEY, [measurement()], [item("1")], [cost])
+    assert store.costs() == [cost]
+    assert store.damage() == []
+
+
 def test_failure_in_the_middle_leaves_nothing(store: ResultsStore, tmp_path: Path) -> None:
     unwritable = item("1").model_copy(update={"details": {"what": object()}})
     with pytest.raises(TypeError, match="JSON"):

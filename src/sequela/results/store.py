@@ -173,7 +173,7 @@ class ResultsStore:
                     connection.execute(
                         MEASUREMENT.insert(), [{**one, "evaluation_id": row_id} for one in rows]
                     )
-                _change_totals(connection, run, EVALUATION, added=[row["digest"]])
+                run = _change_totals(connection, run, EVALUATION, added=[row["digest"]])
                 _insert_costs(connection, run, costs)
                 # A second evaluation with the same key has failed above, before it could overwrite the file
                 # of the first one.
@@ -488,12 +488,13 @@ def _take_edits(connection: Connection, run: Row, places: Sequence[tuple[str, in
 
 def _change_totals(
     connection: Connection, run: Row, table: Table, added: Iterable[str] = (), removed: Iterable[str] = ()
-) -> None:
-    """Updates the row of a run after rows were added or removed."""
+) -> Row:
+    """Updates the row of a run after rows were added or removed; returns it as it is now."""
     name = f"{table.name}_total"
     changed = {**run, name: changed_total(run[name], added, removed)}
     values = {name: changed[name], "digest": run_digest(changed)}
     connection.execute(RUN.update().where(RUN.c.id == run["id"]).values(values))
+    return {**run, **values}
 
 
 def _in_words(store: ResultsStore, error: BaseException) -> BaseException:
