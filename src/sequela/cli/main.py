@@ -99,9 +99,9 @@ class ComputingCommand(TextCheckingCommand):
     """A command that runs models; it begins with the number of threads if that is not the number of cores."""
 
     def invoke(self, ctx: Any) -> Any:
-        """Prints what `limit_threads` returned, if anything, and runs the command."""
-        threads = ctx.find_root().obj
-        if threads:
+        """Limits the threads, which takes milliseconds and must precede PyTorch; then runs the command."""
+        limit = ctx.find_root().obj  # only the program has one: tests call commands in their own process
+        if limit is not None and (threads := limit()):
             standard_error().print(shown(threads), highlight=False, soft_wrap=True)
         return super().invoke(ctx)
 
@@ -167,6 +167,5 @@ def main() -> None:
     """Runs the program."""
     exit_when_interrupted()
     wait_passively(os.environ)
-    threads = limit_threads(os.environ)
     with quick_exit_if_stopped():
-        app(obj=threads)
+        app(obj=partial(limit_threads, os.environ))
