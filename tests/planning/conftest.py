@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sequela.studies import Study
-from support.studies import small_study, write_edits
+from support.studies import study_maker, write_edits
 from support.world import World
 
 
@@ -25,8 +25,4 @@ def _edits_file(tmp_path_factory: pytest.TempPathFactory, world: World) -> Path:
 @pytest.fixture(scope="session")
 def make_study(world_folder: Path, _edits_file: Path) -> Callable[..., Study]:
     """Makes the small study; keyword arguments are keys of the study file that are to differ."""
-
-    def make(**changes: object) -> Study:
-        return Study.model_validate(small_study(world_folder, _edits_file, **changes))
-
-    return make
+    return study_maker(world_folder, _edits_file)

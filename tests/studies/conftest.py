@@ -14,7 +14,7 @@ from sequela.editors.session import EditSession
 from sequela.evaluation.suites.builtin import BuiltinSuite
 from sequela.studies import Study, run_study
 from support.forked import Source, forking
-from support.studies import small_study, write_edits
+from support.studies import study_maker, write_edits
 from support.world import World
 
 
@@ -31,11 +31,7 @@ def _edits_file(tmp_path_factory: pytest.TempPathFactory, world: World) -> Path:
 @pytest.fixture(scope="session")
 def make_study(world_folder: Path, _edits_file: Path) -> Callable[..., Study]:
     """Makes the small study; keyword arguments are keys of the study file that are to differ."""
-
-    def make(**changes: object) -> Study:
-        return Study.model_validate(small_study(world_folder, _edits_file, **changes))
-
-    return make
+    return study_maker(world_folder, _edits_file)
 
 
 @pytest.fixture(scope="session")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from sequela.studies import Study
 from support.world import World
 
 SUITES = [
@@ -40,6 +42,15 @@ def small_study(model: Path, edits: Path, /, **changes: Any) -> dict[str, Any]:
         "device": "cpu",
         **changes,
     }
+
+
+def study_maker(model: Path, edits: Path) -> Callable[..., Study]:
+    """Returns a function that makes the small study; its keyword arguments are keys that are to differ."""
+
+    def make(**changes: object) -> Study:
+        return Study.model_validate(small_study(model, edits, **changes))
+
+    return make
 
 
 def write_edits(path: Path, world: World, count: int) -> Path:
